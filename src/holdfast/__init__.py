@@ -1,0 +1,1 @@
+"""Holdfast runs commands on other machines and does not let go."""
