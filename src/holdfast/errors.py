@@ -237,12 +237,18 @@ class StorageError(HoldfastError):
     Attributes:
         path: The file.
         offset: Where in it, or None.
+        full: The disk has no room for it; the same may succeed later.
+        read_only: The journal has stopped taking writes for good; the agent must be started again.
     """
 
-    def __init__(self, message: str, *, path: str, offset: int | None = None) -> None:
+    def __init__(
+        self, message: str, *, path: str, offset: int | None = None, full: bool = False, read_only: bool = False
+    ) -> None:
         super().__init__(message)
         self.path = path
         self.offset = offset
+        self.full = full
+        self.read_only = read_only
 
 
 class JournalDamaged(StorageError):
