@@ -1,0 +1,193 @@
+"""Flow control by absolute offsets, and fair turns between the channels of one connection.
+
+A credit is the offset up to which a sender may send: repeating one changes nothing, and after a cut the request that
+opens a channel anew simply carries the first. There is no window to leak.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+
+import msgspec
+
+from holdfast.errors import RemoteProtocolError
+from holdfast.wire.limits import CHUNK_BYTES, CREDIT_STEP_BYTES
+
+_FLOW_CONTROL = 104
+_QUANTUM_BYTES = 64 * 1024
+
+
+class Turn(msgspec.Struct, frozen=True, gc=False):
+    """Permission to send up to ``size`` bytes of one channel, from ``offset`` on."""
+
+    stream: int
+    channel: int
+    offset: int
+    size: int
+
+
+class Outflow:
+    """What may be sent on one channel: sent up to ``offset``, allowed up to ``limit``, known to exist up to ``end``."""
+
+    __slots__ = ("channel", "end", "limit", "offset", "queued", "stream")
+
+    def __init__(self, stream: int, channel: int, *, offset: int, limit: int) -> None:
+        self.stream = stream
+        self.channel = channel
+        self.offset = offset
+        self.limit = limit
+        self.end = offset
+        self.queued = False
+
+    @property
+    def sendable(self) -> int:
+        """Bytes that exist and are within the credit."""
+        return min(self.limit, self.end) - self.offset
+
+    def credit(self, limit: int) -> None:
+        """The receiver raised its limit.
+
+        Raises:
+            RemoteProtocolError: lower than before, or raised by less than ``limits.CREDIT_STEP_BYTES``.
+        """
+        if limit < self.limit + CREDIT_STEP_BYTES:
+            raise RemoteProtocolError(
+                f"credit from {self.limit} to {limit}: it must rise by {CREDIT_STEP_BYTES} bytes at least",
+                code=_FLOW_CONTROL,
+            )
+        self.limit = limit
+
+
+class Inflow:
+    """What must come next on one channel: from ``offset``, up to ``limit``."""
+
+    __slots__ = ("ended", "limit", "offset")
+
+    def __init__(self, *, offset: int, limit: int) -> None:
+        self.offset = offset
+        self.limit = limit
+        self.ended = False
+
+    def received(self, position: int, size: int) -> None:
+        """Check one DATA frame.
+
+        Raises:
+            RemoteProtocolError: it does not start at the next byte wanted, is empty, or goes beyond the credit.
+        """
+        if self.ended or position != self.offset or not size:
+            raise RemoteProtocolError(f"DATA of {size} bytes at {position}, expected at {self.offset}")
+        if position + size > self.limit:
+            raise RemoteProtocolError(
+                f"DATA up to {position + size} beyond the credit {self.limit}", code=_FLOW_CONTROL
+            )
+        self.offset = position + size
+
+    def skipped(self, position: int) -> None:
+        """Check one GAP frame: it must go forward."""
+        if self.ended or position <= self.offset:
+            raise RemoteProtocolError(f"GAP to {position}, already at {self.offset}")
+        self.limit = max(self.limit, position)
+        self.offset = position
+
+    def end(self, position: int) -> None:
+        """Check one END frame: the length must be what was received."""
+        if self.ended or position != self.offset:
+            raise RemoteProtocolError(f"END at {position}, received {self.offset}")
+        self.ended = True
+
+    def grant(self, limit: int) -> bool:
+        """Raise the limit; False if the step is too small to be worth a frame (nothing changes then)."""
+        if limit < self.limit + CREDIT_STEP_BYTES:
+            return False
+        self.limit = limit
+        return True
+
+
+class Turns:
+    """Round robin over the channels that have something to send, so that none is starved.
+
+    With several channels ready each turn is 64 KiB; a channel alone gets whole frames of 256 KiB.
+    """
+
+    __slots__ = ("_flows", "_ready")
+
+    def __init__(self) -> None:
+        self._flows: dict[tuple[int, int], Outflow] = {}
+        self._ready: deque[Outflow] = deque()
+
+    def open(self, stream: int, channel: int, *, offset: int, limit: int) -> Outflow:
+        """Start a channel; it takes part in the turns from its first ``offer`` on."""
+        flow = self._flows[stream, channel] = Outflow(stream, channel, offset=offset, limit=limit)
+        return flow
+
+    def get(self, stream: int, channel: int) -> Outflow | None:
+        """The channel, if it is open."""
+        return self._flows.get((stream, channel))
+
+    def offer(self, flow: Outflow, end: int) -> None:
+        """Bytes up to ``end`` exist now."""
+        if end > flow.end:
+            flow.end = end
+        self._enqueue(flow)
+
+    def credit(self, flow: Outflow, limit: int) -> None:
+        """The receiver allows bytes up to ``limit``."""
+        flow.credit(limit)
+        self._enqueue(flow)
+
+    def close(self, stream: int, channel: int) -> None:
+        """Forget a channel; unknown ones are fine."""
+        flow = self._flows.pop((stream, channel), None)
+        if flow is not None and flow.queued:
+            flow.queued = False
+            self._ready.remove(flow)
+
+    def next_turn(self) -> Turn | None:
+        """Whose turn it is and how much it may send; None when nobody has bytes and credit."""
+        ready = self._ready
+        if not ready:
+            return None
+        flow = ready[0]
+        most = CHUNK_BYTES if len(ready) == 1 else _QUANTUM_BYTES
+        return Turn(flow.stream, flow.channel, flow.offset, min(flow.sendable, most))
+
+    def sent(self, stream: int, channel: int, size: int) -> None:
+        """``size`` bytes of this channel went out; it moves to the back of the queue."""
+        flow = self._flows[stream, channel]
+        flow.offset += size
+        if flow.queued:
+            flow.queued = False
+            self._ready.remove(flow)
+            self._enqueue(flow)
+
+    def flows(self) -> Iterator[Outflow]:
+        """All open channels."""
+        return iter(self._flows.values())
+
+    def _enqueue(self, flow: Outflow) -> None:
+        if not flow.queued and flow.sendable > 0:
+            flow.queued = True
+            self._ready.append(flow)
+
+
+class TokenBucket:
+    """At most ``burst`` at once and ``per_s`` a second in the long run."""
+
+    __slots__ = ("_at", "_burst", "_per_s", "_tokens")
+
+    def __init__(self, *, burst: float, per_s: float, now: float) -> None:
+        self._burst = burst
+        self._per_s = per_s
+        self._tokens = burst
+        self._at = now
+
+    def take(self, now: float) -> bool:
+        """One token, or False."""
+        if self._tokens < self._burst:
+            self._tokens = min(self._burst, self._tokens + (now - self._at) * self._per_s)
+        self._at = now
+        if self._tokens < 1:
+            return False
+        self._tokens -= 1
+        return True

@@ -1,0 +1,50 @@
+"""Every bound of the protocol, with its unit and its reason (docs/spec/protocol.md, "Limits")."""
+
+from __future__ import annotations
+
+from typing import Final
+
+KIB: Final = 1024
+MIB: Final = 1024 * KIB
+
+PREFIX_BYTES: Final = 24
+"""The fixed prefix of every frame."""
+
+CONTROL_BYTES_BEFORE_WELCOME: Final = 4 * KIB
+"""JSON header before WELCOME: a stranger may make us hold no more than this."""
+CONTROL_BYTES: Final = 1 * MIB
+"""JSON header after WELCOME."""
+REQUEST_BODY_BYTES: Final = 2 * MIB
+"""argv, environment and directory of one request together."""
+CHUNK_BYTES: Final = 256 * KIB
+"""Body of one DATA frame: measured best between 64 KiB (more frames) and 1 MiB (worse cache use)."""
+
+INITIAL_WINDOW_BYTES: Final = 256 * KIB
+"""First credit of a channel, where the receiver names none."""
+WINDOW_BYTES: Final = 4 * MIB
+"""How far a sender may run ahead of the receiver on one channel, at the most."""
+CREDIT_STEP_BYTES: Final = 4 * KIB
+"""A CREDIT must raise the limit by at least this much, so credits cannot be used as a storm."""
+
+STREAMS_OPEN: Final = 1024
+"""Streams open at once on one connection."""
+STREAMS_PER_S: Final = 20_000
+"""New streams a second on one connection; CANCEL gives nothing back."""
+PINGS_BURST: Final = 10
+"""PINGs that may come at once; beyond, one a second."""
+
+HELLO_DEADLINE_S: Final = 5.0
+"""From accepted connection to HELLO, and from HELLO sent to WELCOME."""
+HEARTBEAT_S: Final = 10.0
+"""PING when nothing was sent for so long."""
+SILENCE_S: Final = 25.0
+"""The connection is given up when nothing was received for so long."""
+
+KEY_BYTES: Final = 255
+"""Longest start key of a user, in UTF-8 bytes."""
+ARGV_ITEMS: Final = 131_072
+ENV_ITEMS: Final = 16_384
+LABEL_BYTES: Final = 255
+
+PROTOCOL_LOWEST: Final = 1
+PROTOCOL_HIGHEST: Final = 1
