@@ -62,7 +62,7 @@ class Release(msgspec.Struct, frozen=True):
 
 
 class Notify(msgspec.Struct, frozen=True):
-    """Tell whoever watches: ``accepted``, ``starting``, ``started``, ``ending``, ``requeued``, ``done`` (has a receipt)."""
+    """Tell whoever watches: accepted, starting, started, ending, requeued or done (then with the receipt)."""
 
     kind: str
     receipt: Receipt | None = None

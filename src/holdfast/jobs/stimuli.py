@@ -111,23 +111,22 @@ class NotAfterPassed(msgspec.Struct, frozen=True):
     """The time after which it must not be started any more is over."""
 
 
-class ShimLost(msgspec.Struct, frozen=True):
-    """The shim is dead without an EXIT record.
+class Adopted(msgspec.Struct, frozen=True):
+    """The shim is dead, the keeper has inherited the tree, supervises on and will record its end."""
 
-    ``keeper`` says what became of the tree: ``adopted`` (the keeper supervises on and will record EXIT),
-    ``nothing_inherited`` (alive, and nothing of this job came to it), ``gone`` (dead too: nobody knows).
+
+class NothingInherited(msgspec.Struct, frozen=True):
+    """The shim is dead and nothing of this job came to the keeper, or recovery found no trace of a start.
+
+    A job that was STARTING provably never ran and waits again; of one that ran, nothing can be known any more.
     """
-
-    keeper: Literal["adopted", "nothing_inherited", "gone"]
-    reason: str = "supervisor"
 
 
 class Attached(msgspec.Struct, frozen=True):
-    """Recovery found it alive. ``pid`` None: its spawn is under way. ``adopted``: the keeper supervises it."""
+    """Recovery found its supervisor alive; what else is known (``Spawned``, ``MainExited``) follows by itself."""
 
-    pid: int | None = None
-    start_ticks: int | None = None
-    started_unix_s: float | None = None
+    shim: ShimId
+    attempt: int
     adopted: bool = False
 
 
@@ -158,7 +157,8 @@ Stimulus = (
     | OutputLimit
     | SignalAsked
     | NotAfterPassed
-    | ShimLost
+    | Adopted
+    | NothingInherited
     | Attached
     | Lost
     | FoundDamaged
