@@ -18,6 +18,7 @@ from holdfast.store import control
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import NamedTuple
 else:
     from holdfast.store.control import NamedTuple
@@ -191,11 +192,11 @@ class Exited(NamedTuple):
 
 
 class Stuck(NamedTuple):
-    """These processes are still there 30 s after KILL; the first ``control.NOTE_PIDS`` of ``count``."""
+    """These processes are still there 30 s after KILL; the first ``control.NOTE_PIDS`` of ``number``."""
 
     job: str
     attempt: int
-    count: int
+    number: int
     pids: tuple[int, ...]
 
 
@@ -213,7 +214,7 @@ FromShim = State | Started | Grew | Exited | Stuck | Rejected
 class Want(NamedTuple):
     """Agent to keeper: fork so many shims more."""
 
-    count: int
+    number: int
 
 
 class Bye(NamedTuple):
@@ -237,7 +238,7 @@ class Forked(NamedTuple):
 class ForkFailed(NamedTuple):
     """Keeper to agent: so many wanted shims could not be made."""
 
-    count: int
+    number: int
     errno: int
 
 
@@ -288,7 +289,7 @@ Message = ToShim | FromShim | ToKeeper | FromKeeper | FromShimToKeeper | FromKee
 _ID = 40
 _RUN = struct.Struct("!12sIIQIIHBQIIHIqI")
 _RLIMIT = struct.Struct("!Hqq")
-_TYPES: dict[int, tuple[type[Message], struct.Struct]] = {
+_TYPES: dict[int, tuple[Callable[..., Message], struct.Struct]] = {
     0x01: (Run, _RUN),
     0x02: (Stop, struct.Struct(f"!B{control.BY_BYTES}sI")),
     0x03: (Signal, struct.Struct("!BB")),
@@ -318,7 +319,7 @@ _TYPES: dict[int, tuple[type[Message], struct.Struct]] = {
     0xC4: (Died, struct.Struct(f"!{_ID}sIi?")),
     0xC5: (Finished, struct.Struct(f"!{_ID}s")),
 }
-_NUMBERS: dict[type[Message], int] = {kind: number for number, (kind, _) in _TYPES.items()}
+_NUMBERS: dict[object, int] = {kind: number for number, (kind, _) in _TYPES.items()}
 _LENGTH = struct.Struct("!I")
 
 
@@ -356,7 +357,7 @@ def decode(data: bytes) -> Message:
             return _decode_run(data)
         values = layout.unpack_from(data, 1)
         if len(data) != 1 + layout.size:
-            raise ValueError(f"{kind.__name__} of {len(data)} bytes (must be {1 + layout.size})")
+            raise ValueError(f"{_name(kind)} of {len(data)} bytes (must be {1 + layout.size})")
         if kind is Exited:
             return Exited(*values)
         if kind is Hello:
@@ -365,7 +366,7 @@ def decode(data: bytes) -> Message:
             return Stuck(_text(values[0]), values[1], values[2], values[4 : 4 + values[3]])
         return kind(*(_text(value) if isinstance(value, bytes) else value for value in values))
     except (struct.error, IndexError) as exc:
-        raise ValueError(f"{kind.__name__}: {exc}") from exc
+        raise ValueError(f"{_name(kind)}: {exc}") from exc
 
 
 def frame(message: Message) -> bytes:
@@ -402,6 +403,10 @@ class Reader:
             at = end
         self._data = data[at:]
         return messages
+
+
+def _name(kind: object) -> str:
+    return getattr(kind, "__name__", "message")
 
 
 def _text(data: bytes) -> str:
