@@ -1,0 +1,81 @@
+# Every verb does its own set-up: `make demo` and `make test` work on a fresh clone with Python >= 3.11, pip, venv and make.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+PYTEST_ARGS ?=
+T ?= 60
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo picture test test-all check format format-check lint types public layers docs-check \
+        docs soak fuzz bench mutants clean distclean
+
+help:  ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+install: $(STAMP)  ## create .venv with the project (editable) and all its extras; PYTHON=python3.12 chooses another Python
+
+$(STAMP): pyproject.toml tools/check_python.py
+	@$(PYTHON) tools/check_python.py
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[all]'
+	@touch $@
+
+demo: $(STAMP)  ## one minute: cut the link, kill client and agent, and see that nothing is lost
+	@$(BIN)/python tools/demo.py
+
+picture: $(STAMP)  ## record a real run and draw docs/images/demo.svg from it
+	$(BIN)/python tools/picture.py docs/images/demo.svg
+
+test: $(STAMP)  ## the whole test suite on the environment's Python (PYTEST_ARGS='-k name' narrows it)
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+test-all:  ## the test suite on Python 3.11, 3.12 and 3.13, as far as they are installed
+	@MAKE='$(MAKE)' $(PYTHON) tools/test_all.py
+
+check: format-check lint types public layers docs-check  ## format, lint, types, import layers, docs
+
+format: $(STAMP)  ## rewrite the sources in the house format
+	$(BIN)/ruff format
+	$(BIN)/ruff check --fix
+
+format-check: $(STAMP)
+	$(BIN)/ruff format --check
+
+lint: $(STAMP)
+	$(BIN)/ruff check
+
+types: $(STAMP)
+	$(BIN)/mypy
+
+public: $(STAMP)
+	$(BIN)/basedpyright --pythonpath $(BIN)/python --ignoreexternal --verifytypes holdfast
+
+layers: $(STAMP)
+	$(BIN)/lint-imports
+
+docs-check: $(STAMP)
+	$(BIN)/python tools/docs.py --check
+
+docs: $(STAMP)  ## check links and write the generated parts of docs/ again
+	$(BIN)/python tools/docs.py
+
+soak: $(STAMP)  ## the long runs: more kills, more cuts, more jobs
+	$(BIN)/python -m pytest -m soak $(PYTEST_ARGS)
+
+fuzz: $(STAMP)  ## random bytes against the protocol core for T seconds (T=60)
+	$(BIN)/python tools/fuzz.py --seconds $(T)
+
+bench: $(STAMP)  ## measure speed and cost on this machine
+	$(BIN)/python -m bench
+
+mutants: $(STAMP)  ## plant known bugs in a copy of the sources and see the tests turn red
+	$(BIN)/python tests/mutants.py
+
+clean:  ## remove caches and build products
+	rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache src/*.egg-info
+	find src tests tools examples bench -name __pycache__ -type d -prune -exec rm -rf {} +
+
+distclean: clean  ## remove the virtual environments as well
+	rm -rf .venv .venv-3.*
