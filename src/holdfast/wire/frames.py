@@ -112,7 +112,7 @@ class FrameParser:
             raise RemoteProtocolError(f"frame type 0x{type_:02x} is not allowed in this phase")
         if header_bytes > bound[0] or body_bytes > bound[1]:
             raise RemoteProtocolError(
-                f"frame type 0x{type_:02x} announces {header_bytes}+{body_bytes} bytes; the limit is {bound[0]}+{bound[1]}",
+                f"frame type 0x{type_:02x} announces {header_bytes}+{body_bytes} bytes, limit {bound[0]}+{bound[1]}",
                 code=101,
             )
         total = PREFIX_BYTES + header_bytes + body_bytes

@@ -147,7 +147,7 @@ class GoAwayReceived(LinkEvent, frozen=True, gc=False):
 
 
 class LinkClosed(LinkEvent, frozen=True, gc=False):
-    """The last event. ``error`` is None after an orderly close by either side, or a bare end of stream (``code`` -1)."""
+    """The last event. ``error`` is None after a close by either side, or a bare end of stream (``code`` -1)."""
 
     code: int
     text: str
@@ -209,7 +209,7 @@ class Link:
 
     def receive_data(self, data: bytes, *, now: float) -> None:
         """Take bytes from the peer; ``b""`` means that no more will come."""
-        if self.phase is Phase.CLOSED:
+        if self.closed:
             return
         if not data:
             self._closed(END_OF_STREAM, "the connection ended")

@@ -115,7 +115,7 @@ class Request(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fi
     """Base of all requests."""
 
 
-class Run(Request, tag="run"):
+class Run(Request, frozen=True, tag="run"):
     """Submit a job. The body holds ``argc`` arguments, ``envc`` entries ``K=V``, then the directory if ``has_cwd``.
 
     Each item ends with NUL. Attached runs stay on this stream: EVT accepted, EVT started, DATA and END for each
@@ -147,13 +147,13 @@ class Run(Request, tag="run"):
     hints: dict[str, str] = {}
 
 
-class Get(Request, tag="get"):
+class Get(Request, frozen=True, tag="get"):
     """One job's state. A unique prefix of four characters or more names it, too."""
 
     job: JobName
 
 
-class List(Request, tag="list"):
+class List(Request, frozen=True, tag="list"):
     """Jobs, newest first; by default those that are not done."""
 
     all: bool = False
@@ -163,7 +163,7 @@ class List(Request, tag="list"):
     prefix: str | None = None
 
 
-class Read(Request, tag="read"):
+class Read(Request, frozen=True, tag="read"):
     """Open channels for reading from absolute offsets, up to the present end or (``follow``) to the job's end.
 
     ``lease`` makes this reader count as an attached client. ``tail_lines`` replaces the offsets by the start of the
@@ -178,20 +178,20 @@ class Read(Request, tag="read"):
     tail_lines: Annotated[int, Meta(ge=0, le=1_000_000)] | None = None
 
 
-class Write(Request, tag="write"):
+class Write(Request, frozen=True, tag="write"):
     """Open a job's stdin for writing; EVT opened tells the committed size to go on from."""
 
     job: JobName
 
 
-class Wait(Request, tag="wait"):
+class Wait(Request, frozen=True, tag="wait"):
     """Answered when the job is done. ``lease`` makes the waiter count as an attached client."""
 
     job: JobName
     lease: bool = False
 
 
-class Signal(Request, tag="signal"):
+class Signal(Request, frozen=True, tag="signal"):
     """Send a signal to the main process, its process group, or every process of the job."""
 
     job: JobName
@@ -199,14 +199,14 @@ class Signal(Request, tag="signal"):
     scope: Literal["main", "group", "tree"] = "main"
 
 
-class Stop(Request, tag="stop"):
+class Stop(Request, frozen=True, tag="stop"):
     """TERM to every process of the job, ``grace_s`` seconds, then KILL; answered at once, watch with WAIT."""
 
     job: JobName
     grace_s: Seconds | None = None
 
 
-class Retry(Request, tag="retry"):
+class Retry(Request, frozen=True, tag="retry"):
     """A new job with the body of a finished one, under a new key."""
 
     job: JobName
@@ -214,36 +214,36 @@ class Retry(Request, tag="retry"):
     user_key: bool = False
 
 
-class Forget(Request, tag="forget"):
+class Forget(Request, frozen=True, tag="forget"):
     """Drop a finished job and its output before its time; the start key stays unless ``forget_key``."""
 
     job: JobName
     forget_key: bool = False
 
 
-class Prune(Request, tag="prune"):
+class Prune(Request, frozen=True, tag="prune"):
     """Drop finished jobs that ended longer than ``older_than_s`` ago (None: the agent's retention)."""
 
     older_than_s: Seconds | None = None
 
 
-class Verify(Request, tag="verify"):
+class Verify(Request, frozen=True, tag="verify"):
     """Read a finished job's kept output again and compare it with its receipt."""
 
     job: JobName
 
 
-class Leftovers(Request, tag="leftovers"):
+class Leftovers(Request, frozen=True, tag="leftovers"):
     """Live processes that came from finished or forgotten jobs; ``end`` kills them."""
 
     end: bool = False
 
 
-class Status(Request, tag="status"):
+class Status(Request, frozen=True, tag="status"):
     """What the agent is and does."""
 
 
-class Shutdown(Request, tag="shutdown"):
+class Shutdown(Request, frozen=True, tag="shutdown"):
     """End the agent; jobs go on under the keeper unless ``jobs``."""
 
     jobs: bool = False
@@ -275,7 +275,7 @@ class Event(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="event"):
     """Base of all events of a stream."""
 
 
-class Accepted(Event, tag="accepted"):
+class Accepted(Event, frozen=True, tag="accepted"):
     """The job is in the journal. ``deduplicated``: this key was known, nothing new was or will be started by it."""
 
     job: str
@@ -286,7 +286,7 @@ class Accepted(Event, tag="accepted"):
     queued_before: int = 0
 
 
-class Started(Event, tag="started"):
+class Started(Event, frozen=True, tag="started"):
     """The command has been spawned."""
 
     job: str
@@ -295,7 +295,7 @@ class Started(Event, tag="started"):
     attempt: int = 1
 
 
-class Opened(Event, tag="opened"):
+class Opened(Event, frozen=True, tag="opened"):
     """A READ or WRITE is open. ``lengths``: present length of each channel; ``first``: oldest offset still kept."""
 
     job: str
@@ -309,7 +309,7 @@ AnyEvent = Accepted | Started | Opened
 
 
 class End(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Header of END: digest of the bytes from ``first`` on. ``partial``: the present end was reached, not the channel's."""
+    """Header of END: digest of the bytes from ``first`` on. ``partial``: this is the present end, not the channel's."""
 
     xxh3: str | None = None
     first: int = 0

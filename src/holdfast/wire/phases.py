@@ -33,9 +33,14 @@ class Phase(StrEnum):
 _F = FrameType
 _PRE: Final = CONTROL_BYTES_BEFORE_WELCOME
 _CTL: Final = CONTROL_BYTES
-_CHANNEL_FROM_CLIENT: Final = {_F.DATA: (0, CHUNK_BYTES), _F.CREDIT: (0, 0), _F.END: (_PRE, 0), _F.CANCEL: (0, 0)}
-_LIVENESS: Final = {_F.PING: (0, 0), _F.PONG: (0, 0), _F.CLOSE: (_PRE, 0), _F.GOAWAY: (_PRE, 0)}
-_ANSWERS: Final = {
+_CHANNEL_FROM_CLIENT: Final[Bounds] = {
+    _F.DATA: (0, CHUNK_BYTES),
+    _F.CREDIT: (0, 0),
+    _F.END: (_PRE, 0),
+    _F.CANCEL: (0, 0),
+}
+_LIVENESS: Final[Bounds] = {_F.PING: (0, 0), _F.PONG: (0, 0), _F.CLOSE: (_PRE, 0), _F.GOAWAY: (_PRE, 0)}
+_ANSWERS: Final[Bounds] = {
     _F.RES: (_CTL, _CTL),
     _F.ERR: (_CTL, 0),
     _F.EVT: (_CTL, 0),
