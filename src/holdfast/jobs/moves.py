@@ -1,4 +1,4 @@
-"""The table of a job's moves; ``jobs.machine`` does what each of them means (docs/spec/job-states.md is drawn from it)."""
+"""The table of a job's moves; ``jobs.machine`` says what each one means (docs/spec/job-states.md is drawn from it)."""
 
 from __future__ import annotations
 

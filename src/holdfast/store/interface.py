@@ -1,4 +1,4 @@
-"""The journal as its users see it; SQLite's (``store.journal``) and the one for tests (``store.memory``) both are one."""
+"""The journal as its users see it: both SQLite's (``store.journal``) and that of tests (``store.memory``) are one."""
 
 from __future__ import annotations
 

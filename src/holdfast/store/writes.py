@@ -110,6 +110,13 @@ class DeleteJob(msgspec.Struct, frozen=True):
     forget_key: bool = False
 
 
+class ForgetKey(msgspec.Struct, frozen=True):
+    """Forgets a key whose job is gone already; that of a job still there goes with :class:`DeleteJob`."""
+
+    principal: str
+    key_hash: bytes
+
+
 class DropKeys(msgspec.Struct, frozen=True):
     """Forgets generated keys born before this time whose job is gone: they are past their horizon anyway."""
 
@@ -148,6 +155,7 @@ Write = (
     | MarkDone
     | UpdateReceipt
     | DeleteJob
+    | ForgetKey
     | DropKeys
     | AppendEvent
     | DropEvents
