@@ -15,6 +15,7 @@ help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 install: $(STAMP)  ## create .venv with the project (editable) and all its extras; PYTHON=python3.12 chooses another Python
+	@echo 'ready: $(BIN)/holdfast'
 
 $(STAMP): pyproject.toml tools/check_python.py
 	@$(PYTHON) tools/check_python.py
@@ -23,16 +24,16 @@ $(STAMP): pyproject.toml tools/check_python.py
 	@touch $@
 
 demo: $(STAMP)  ## one minute: cut the link, kill client and agent, and see that nothing is lost
-	@$(BIN)/python tools/demo.py
+	@$(BIN)/python -m tools.demo
 
 picture: $(STAMP)  ## record a real run and draw docs/images/demo.svg from it
-	$(BIN)/python tools/picture.py docs/images/demo.svg
+	$(BIN)/python -m tools.picture docs/images/demo.svg
 
 test: $(STAMP)  ## the whole test suite on the environment's Python (PYTEST_ARGS='-k name' narrows it)
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 test-all:  ## the test suite on Python 3.11, 3.12 and 3.13, as far as they are installed
-	@MAKE='$(MAKE)' $(PYTHON) tools/test_all.py
+	@MAKE='$(MAKE)' $(PYTHON) -m tools.test_all
 
 check: format-check lint types public layers docs-check  ## format, lint, types, import layers, docs
 
@@ -56,16 +57,16 @@ layers: $(STAMP)
 	$(BIN)/lint-imports
 
 docs-check: $(STAMP)
-	$(BIN)/python tools/docs.py --check
+	$(BIN)/python -m tools.docs --check
 
 docs: $(STAMP)  ## check links and write the generated parts of docs/ again
-	$(BIN)/python tools/docs.py
+	$(BIN)/python -m tools.docs
 
 soak: $(STAMP)  ## the long runs: more kills, more cuts, more jobs
 	$(BIN)/python -m pytest -m soak $(PYTEST_ARGS)
 
 fuzz: $(STAMP)  ## random bytes against the protocol core for T seconds (T=60)
-	$(BIN)/python tools/fuzz.py --seconds $(T)
+	$(BIN)/python -m tools.fuzz --seconds $(T)
 
 bench: $(STAMP)  ## measure speed and cost on this machine
 	$(BIN)/python -m bench

@@ -1,4 +1,4 @@
-"""Says in one line when the chosen Python is too old for Holdfast; runs on any Python 3, so its syntax is old."""
+"""Says in one line when the chosen Python is too old for Holdfast; any Python 3 can run this file."""
 
 import sys
 
@@ -6,6 +6,7 @@ OLDEST = (3, 11)
 
 if sys.version_info < OLDEST:
     sys.exit(
-        "Holdfast needs Python %d.%d or newer, and %s is %d.%d; try: make PYTHON=python3.12 ..."  # noqa: UP031
-        % (OLDEST + (sys.executable,) + tuple(sys.version_info[:2]))  # noqa: RUF005
+        "Holdfast needs Python {}.{} or newer, and {} is {}.{}; try: make install PYTHON=python3.12".format(
+            *OLDEST, sys.executable, *sys.version_info[:2]
+        )
     )
