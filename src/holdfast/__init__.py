@@ -1,1 +1,104 @@
-"""Holdfast runs commands on other machines and does not let go."""
+"""Holdfast runs commands on other machines and does not let go.
+
+``holdfast.connect()`` gives a host, a host runs jobs; ``holdfast.aio`` has the same names with ``await``. Names are
+loaded at their first use: importing the package costs next to nothing.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from holdfast import aio
+    from holdfast.client.results import Completed
+    from holdfast.client.session import LinkChange
+    from holdfast.client.sync import Host, Job, Stdin, connect
+    from holdfast.errors import (
+        ClosedError,
+        CommandFailed,
+        Conflict,
+        ConnectFailed,
+        DeadlineExceeded,
+        HoldfastError,
+        JobError,
+        JobLost,
+        LimitExceeded,
+        LinkLost,
+        NotFound,
+        OffsetGone,
+        OutcomeUnknown,
+        OutputMismatch,
+        OutputTooLarge,
+        Refused,
+        RemoteProtocolError,
+        SettingsError,
+        SpawnFailed,
+        TimeoutExpired,
+        Unauthorized,
+        VersionMismatch,
+    )
+    from holdfast.types import Cause, ExitStatus, JobInfo, JobState, Receipt, Retention
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Cause",
+    "ClosedError",
+    "CommandFailed",
+    "Completed",
+    "Conflict",
+    "ConnectFailed",
+    "DeadlineExceeded",
+    "ExitStatus",
+    "HoldfastError",
+    "Host",
+    "Job",
+    "JobError",
+    "JobInfo",
+    "JobLost",
+    "JobState",
+    "LimitExceeded",
+    "LinkChange",
+    "LinkLost",
+    "NotFound",
+    "OffsetGone",
+    "OutcomeUnknown",
+    "OutputMismatch",
+    "OutputTooLarge",
+    "Receipt",
+    "Refused",
+    "RemoteProtocolError",
+    "Retention",
+    "SettingsError",
+    "SpawnFailed",
+    "Stdin",
+    "TimeoutExpired",
+    "Unauthorized",
+    "VersionMismatch",
+    "aio",
+    "connect",
+]
+
+_ELSEWHERE = {
+    "Completed": "holdfast.client.results",
+    "LinkChange": "holdfast.client.session",
+    **dict.fromkeys(("Host", "Job", "Stdin", "connect"), "holdfast.client.sync"),
+    **dict.fromkeys(("Cause", "ExitStatus", "JobInfo", "JobState", "Receipt", "Retention"), "holdfast.types"),
+}
+"""Where the names live that are not errors."""
+
+
+def __getattr__(name: str) -> object:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    if name == "aio":
+        return import_module("holdfast.aio")
+    value: object = getattr(import_module(_ELSEWHERE.get(name, "holdfast.errors")), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]
