@@ -17,6 +17,7 @@ from typing import Final, Protocol
 import xxhash
 
 from holdfast.errors import OffsetGone, StorageError
+from holdfast.jobs.stimuli import TakenOutput
 from holdfast.wire.limits import CHUNK_BYTES
 
 EMPTY_DIGEST: Final = xxhash.xxh3_128_hexdigest(b"")
@@ -25,8 +26,6 @@ INLINE_HASH_BYTES: Final = 1024 * 1024
 TAIL_SEARCH_BYTES: Final = 16 * 1024 * 1024
 """How far back the start of the last lines is looked for."""
 _TAIL_STEP_BYTES: Final = 64 * 1024
-
-Probe = bytearray
 
 
 class OutputChannel:
@@ -176,6 +175,10 @@ class OutputChannel:
                 position = newline
             at = start
         return stop
+
+    def as_taken(self) -> TakenOutput:
+        """What the job's machine is told about this channel at the end."""
+        return TakenOutput(self.length, self.first, self.digest, self._data)
 
     # --- digest ------------------------------------------------------------------------------------------------------
 

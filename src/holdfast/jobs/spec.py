@@ -11,7 +11,8 @@ class JobSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Everything of a job but its body (argv, environment and directory, exact bytes: ``jobs.body``).
 
     ``argv`` and ``cwd`` here are for people (undecodable bytes escaped); what is executed comes from the body.
-    ``limits`` maps a resource's name (``"nofile"``) to its soft and hard value.
+    ``limits`` maps a resource's name (``"nofile"``) to its soft and hard value. ``key`` is the start key if a user
+    named it (it is handed to the command), "" if it was generated.
     """
 
     argv: tuple[str, ...] = ()
@@ -29,8 +30,10 @@ class JobSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     not_after_unix_s: float | None = None
     retry_of: str | None = None
     user: str | None = None
+    groups: tuple[str, ...] = ()
     umask: int | None = None
     limits: dict[str, tuple[int, int]] = {}
+    key: str = ""
 
     def encode(self) -> bytes:
         """JSON, as it lies in the journal."""

@@ -37,11 +37,16 @@ _CACHE_KIB: Final = 8192
 
 _decode_receipt = msgspec.json.Decoder(Receipt).decode
 
-_JOB: Final = """SELECT j.id, j.seq, p.name, j.state, i.spec, j.body_hash, j.key_hash, j.accepted_unix_s, b.boot_id,
-j.power, j.attempt, j.shim, j.pid, j.start_ticks, j.started_unix_s, j.ended_unix_s, j.cause, j.stop_cause, j.stop_by,
-j.stop_grace_s, j.label, j.retry_of, j.not_after_unix_s, j.spooled, j.spool_bytes, r.receipt
-FROM job j JOIN principal p ON p.number = j.principal JOIN boot b ON b.number = j.boot
-JOIN job_input i ON i.seq = j.seq LEFT JOIN job_result r ON r.seq = j.seq"""
+_COLUMNS: Final = """j.id, j.seq, p.name, ifnull(a.state, 4), j.spec, j.body_hash, j.key_hash, j.accepted_unix_s,
+b.boot_id, j.power, ifnull(r.attempt, a.attempt), a.shim, ifnull(r.pid, a.pid), a.start_ticks,
+ifnull(r.started_unix_s, a.started_unix_s), r.ended_unix_s, r.cause, a.stop_cause, ifnull(a.stop_by, ''),
+ifnull(a.stop_grace_s, 0.0), j.label, j.retry_of, j.not_after_unix_s, ifnull(r.spooled, 0), ifnull(r.spool_bytes, 0),
+r.receipt"""
+_NAMES: Final = "JOIN principal p ON p.number = j.principal JOIN boot b ON b.number = j.boot"
+_JOB: Final = f"""SELECT {_COLUMNS} FROM job j {_NAMES}
+LEFT JOIN active a ON a.seq = j.seq LEFT JOIN result r ON r.seq = j.seq"""
+_ACTIVE: Final = f"""SELECT {_COLUMNS} FROM active a CROSS JOIN job j ON j.seq = a.seq {_NAMES}
+LEFT JOIN result r ON r.seq = j.seq"""  # CROSS: in this order, from the few to the many
 
 
 _log = logging.getLogger(__name__)
@@ -200,7 +205,7 @@ class Journal:
     def output(self, job: JobId, channel: int) -> bytes | None:
         """The inline output of channel 1 or 2, or None: not done, or kept as a file, or nothing was written."""
         column = {1: "out", 2: "err"}[channel]
-        sql = f"SELECT r.{column} FROM job j JOIN job_result r ON r.seq = j.seq WHERE j.id = ?"
+        sql = f"SELECT r.{column} FROM job j JOIN result r ON r.seq = j.seq WHERE j.id = ?"
         output: bytes | None = self._one(sql, (job,))
         return output
 
@@ -228,11 +233,12 @@ class Journal:
         """
         where: list[str] = []
         values: list[object] = []
+        select = _JOB
         if states is not None:
             numbers = sorted(STATE_NUMBER[state] for state in states)
-            where.append(f"j.state IN ({', '.join(map(str, numbers))})")
-            if numbers and numbers[-1] < STATE_NUMBER[JobState.DONE]:
-                where.append("j.state < 4")  # says to SQLite that the index of unfinished jobs will do
+            if STATE_NUMBER[JobState.DONE] not in numbers:
+                select = _ACTIVE
+            where.append(f"ifnull(a.state, 4) IN ({', '.join(map(str, numbers))})")
         if principal is not None:
             where.append("j.principal = (SELECT number FROM principal WHERE name = ?)")
             values.append(principal)
@@ -240,12 +246,12 @@ class Journal:
             where.append("j.seq < ?")
             values.append(before)
         condition = f" WHERE {' AND '.join(where)}" if where else ""
-        rows = self._read(f"{_JOB}{condition} ORDER BY j.seq DESC LIMIT ?", (*values, limit))
+        rows = self._read(f"{select}{condition} ORDER BY j.seq DESC LIMIT ?", (*values, limit))
         return [_job_row(row) for row in rows]
 
     def unfinished(self) -> list[JobRow]:
         """Every job that is not DONE, oldest first: what recovery begins with."""
-        return [_job_row(row) for row in self._read(f"{_JOB} WHERE j.state < 4 ORDER BY j.seq", ())]
+        return [_job_row(row) for row in self._read(f"{_ACTIVE} ORDER BY a.seq", ())]
 
     def key(self, principal: str, key_hash: bytes) -> KeyRow | None:
         """What a start key was used for, or None: never used here (or forgotten)."""
@@ -270,13 +276,14 @@ class Journal:
     def prunable(self, *, ended_before_unix_s: float, limit: int = 500) -> list[JobId]:
         """Finished jobs that ended before this time, oldest end first."""
         rows = self._read(
-            "SELECT id FROM job WHERE ended_unix_s < ? ORDER BY ended_unix_s LIMIT ?", (ended_before_unix_s, limit)
+            "SELECT id FROM result JOIN job USING (seq) WHERE ended_unix_s < ? ORDER BY ended_unix_s LIMIT ?",
+            (ended_before_unix_s, limit),
         )
         return [JobId(row[0]) for row in rows]
 
     def spool_bytes(self) -> int:
         """Bytes of all kept output files, as recorded."""
-        return self._one("SELECT ifnull(sum(spool_bytes), 0) FROM job WHERE spooled > 0", ()) or 0
+        return self._one("SELECT ifnull(sum(spool_bytes), 0) FROM result WHERE spooled > 0", ()) or 0
 
     def meta(self, name: str) -> bytes | str | int | float | None:
         """A value of ``SetMeta``, or None."""

@@ -28,23 +28,20 @@ from holdfast.types import JobId, JobState
 
 STATES: Final = tuple(JobState)
 STATE_NUMBER: Final[Mapping[JobState, int]] = {state: number for number, state in enumerate(STATES)}
-QUEUED, STARTING, RUNNING, ENDING, DONE = range(5)
 
 _encode = msgspec.json.Encoder().encode
 
-_INSERT_JOB = """INSERT INTO job (seq, id, principal, state, attempt, shim, boot, accepted_unix_s, power, label,
-retry_of, not_after_unix_s, body_hash, key_hash) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
-_INSERT_INPUT = "INSERT INTO job_input VALUES (?, ?, ?)"
+_INSERT_JOB = "INSERT INTO job VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_INSERT_ACTIVE = "INSERT INTO active (seq, state, attempt, shim) VALUES (?, ?, ?, ?)"
 _INSERT_KEY = "INSERT INTO key VALUES (?, ?, ?, ?, ?, ?, 0)"
-_QUEUED = "UPDATE job SET state = 0, shim = NULL, pid = NULL, start_ticks = NULL WHERE seq = ? AND state < 4"
-_STARTING = "UPDATE job SET state = 1, attempt = ?, shim = ? WHERE seq = ? AND state < 4"
-_STARTED = "UPDATE job SET state = 2, pid = ?, start_ticks = ?, started_unix_s = ? WHERE seq = ? AND state < 4"
-_ENDING = "UPDATE job SET state = ? WHERE seq = ? AND state < 4"
-_STOP = "UPDATE job SET state = ?, stop_cause = ?, stop_by = ?, stop_grace_s = ? WHERE seq = ? AND state < 4"
-_DONE = """UPDATE job SET state = 4, cause = ?, pid = ?, attempt = ?, started_unix_s = ?, ended_unix_s = ?, spooled = ?,
-spool_bytes = ? WHERE seq = ? AND state < 4"""
-_RESULT = "INSERT INTO job_result VALUES (?, ?, ?, ?)"
-_RECEIPT = "UPDATE job_result SET receipt = ? WHERE seq = ?"
+_QUEUED = "UPDATE active SET state = 0, shim = NULL, pid = NULL, start_ticks = NULL WHERE seq = ?"
+_STARTING = "UPDATE active SET state = 1, attempt = ?, shim = ? WHERE seq = ?"
+_STARTED = "UPDATE active SET state = 2, pid = ?, start_ticks = ?, started_unix_s = ? WHERE seq = ?"
+_ENDING = "UPDATE active SET state = ? WHERE seq = ?"
+_STOP = "UPDATE active SET state = ?, stop_cause = ?, stop_by = ?, stop_grace_s = ? WHERE seq = ?"
+_DONE = "DELETE FROM active WHERE seq = ?"
+_RESULT = "INSERT INTO result VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_RECEIPT = "UPDATE result SET receipt = ? WHERE seq = ?"
 _EVENT = "INSERT INTO event VALUES (?, ?, ?, ?, ?)"
 
 
@@ -112,9 +109,6 @@ class Statements:
             seq,
             w.job,
             principal,
-            STATE_NUMBER[w.state],
-            w.attempt,
-            w.shim,
             self._boot,
             w.accepted_unix_s,
             w.durability == "power",
@@ -123,13 +117,15 @@ class Statements:
             w.not_after_unix_s,
             w.body_hash,
             w.key_hash,
+            w.spec,
+            w.body,
         )
         db.execute(_INSERT_JOB, row)
-        db.execute(_INSERT_INPUT, (seq, w.spec, w.body))
+        db.execute(_INSERT_ACTIVE, (seq, STATE_NUMBER[w.state], w.attempt, w.shim))
         self._last_seq = self._seqs[w.job] = seq
 
     def _move(self, sql: str, job: JobId, values: tuple[object, ...]) -> None:
-        """Changes a job's row. A job that is DONE is left alone: a late write must not bring it back."""
+        """Changes where a job stands; one that is DONE stands nowhere, so no late write can bring it back."""
         if self._db.execute(sql, (*values, self._seq(job))).rowcount != 1:
             raise NoSuchJob(f"{job} is done")
 
@@ -149,19 +145,23 @@ class Statements:
             self._move(_STOP, w.job, (STATE_NUMBER[w.state], w.cause.value, w.by, w.grace_s))
 
     def _done(self, w: MarkDone) -> None:
-        seq, receipt = self._seq(w.job), w.receipt
+        self._move(_DONE, w.job, ())
+        receipt = w.receipt
         row = (
+            self._seq(w.job),
             receipt.cause.value,
-            w.pid,
             receipt.attempt,
+            w.pid,
             receipt.started_unix_s,
             receipt.ended_unix_s,
             w.spooled,
             w.spool_bytes,
+            _encode(receipt),
+            w.stdout,
+            w.stderr,
         )
-        self._move(_DONE, w.job, row)
-        self._db.execute(_RESULT, (seq, _encode(receipt), w.stdout, w.stderr))
-        self._seqs.pop(w.job, None)
+        self._db.execute(_RESULT, row)
+        del self._seqs[w.job]
 
     def _receipt(self, w: UpdateReceipt) -> None:
         if self._db.execute(_RECEIPT, (_encode(w.receipt), self._seq(w.job))).rowcount != 1:
@@ -170,15 +170,12 @@ class Statements:
 
     def _delete(self, w: DeleteJob) -> None:
         seq, db = self._seq(w.job), self._db
-        state, principal, key_hash = db.execute(
-            "SELECT state, principal, key_hash FROM job WHERE seq = ?", (seq,)
-        ).fetchone()
-        if state != DONE:
+        if db.execute("DELETE FROM result WHERE seq = ?", (seq,)).rowcount != 1:
             raise NoSuchJob(f"{w.job} is not done")
+        principal, key_hash = db.execute("SELECT principal, key_hash FROM job WHERE seq = ?", (seq,)).fetchone()
         if seq == self._last_seq:  # the number must stay used after its row is gone
             db.execute("UPDATE meta SET value = ? WHERE name = '_last_seq'", (seq,))
-        for table in ("job", "job_input", "job_result"):
-            db.execute(f"DELETE FROM {table} WHERE seq = ?", (seq,))
+        db.execute("DELETE FROM job WHERE seq = ?", (seq,))
         verb = "DELETE FROM key" if w.forget_key else "UPDATE key SET forgotten = 1"
         db.execute(f"{verb} WHERE principal = ? AND key_hash = ?", (principal, key_hash))
         self._seqs.pop(w.job, None)

@@ -22,10 +22,10 @@ from holdfast.store.writes import AppendEvent, InsertJob, MarkDone, Write
 GROUP_SUBMITS: Final = 1000
 """Most submits of one commit: bounds how long the first of them waits (some 10 ms)."""
 
-CHECKPOINT_PAGES: Final = 4000
-"""Pages (4 KiB) in the log, by estimate, after which it is copied into the database."""
+CHECKPOINT_PAGES: Final = 8000
+"""Pages (2 KiB) in the log, by estimate, after which it is copied into the database."""
 
-_PAGES_A_WRITE: Final = 2
+_PAGES_A_WRITE: Final = 3
 
 
 class _Submit(NamedTuple):
@@ -151,9 +151,9 @@ class Writer:
                 apply(write)
                 pages += _PAGES_A_WRITE
                 if type(write) is InsertJob:
-                    pages += len(write.body) >> 12
+                    pages += len(write.body) >> 11
                 elif type(write) is MarkDone:
-                    pages += (len(write.stdout or b"") + len(write.stderr or b"")) >> 12
+                    pages += (len(write.stdout or b"") + len(write.stderr or b"")) >> 11
         if events:
             self._statements.append_events(events)
         self._db.execute("COMMIT")
