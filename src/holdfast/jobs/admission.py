@@ -112,7 +112,7 @@ class Admission:
             self._waiting[job] = None
 
     def finished(self, job: JobId, now: float) -> list[JobId]:
-        """A job left its slot (or the queue): gives the jobs to start now, oldest first. Unknown ones change nothing."""
+        """A job left its slot or the queue: gives the jobs to start now, oldest first. Unknown ones change nothing."""
         if job in self._running:
             self._running.discard(job)
             self._count_one(now)

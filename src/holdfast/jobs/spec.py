@@ -12,7 +12,8 @@ class JobSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     ``argv`` and ``cwd`` here are for people (undecodable bytes escaped); what is executed comes from the body.
     ``limits`` maps a resource's name (``"nofile"``) to its soft and hard value. ``key`` is the start key if a user
-    named it (it is handed to the command), "" if it was generated.
+    named it (it is handed to the command), "" if it was generated. ``path`` and ``lang`` are the caller's own, for
+    what the environment does not say.
     """
 
     argv: tuple[str, ...] = ()
@@ -34,6 +35,8 @@ class JobSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     umask: int | None = None
     limits: dict[str, tuple[int, int]] = {}
     key: str = ""
+    path: str = ""
+    lang: str = ""
 
     def encode(self) -> bytes:
         """JSON, as it lies in the journal."""

@@ -22,7 +22,7 @@ from typing import Any, Final
 import msgspec
 
 from holdfast.errors import ClosedError, JournalDamaged, StorageError
-from holdfast.store import schema
+from holdfast.store import faults, schema
 from holdfast.store.flusher import Flush
 from holdfast.store.interface import Done, Finished, OnGroup
 from holdfast.store.rows import EventRow, JobRow, KeyRow
@@ -107,7 +107,7 @@ class Journal:
         boot: int = db.execute("SELECT number FROM boot WHERE boot_id = ?", (boot_id,)).fetchone()[0]
         db.execute("COMMIT")
         last_event: int = db.execute("SELECT ifnull(max(number), 0) FROM event").fetchone()[0]
-        schema.flush_directory(os.path.dirname(path) or ".")  # the log's name, before anything relies on flushing it
+        faults.flush_directory(os.path.dirname(path) or ".")  # the log's name, before anything relies on flushing it
         self._writer = Writer(db, path, boot=boot, last_event=last_event, on_group=on_group, flush=flush)
 
     @classmethod

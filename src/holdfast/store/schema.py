@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Final
 
 from holdfast.errors import JournalDamaged, StorageError
+from holdfast.store import faults
 
 SCHEMA_VERSION: Final = 1
 APPLICATION_ID: Final = 0x48464A31
@@ -111,7 +112,7 @@ def make(path: str, *, now_unix_s: float, random_bytes: Callable[[int], bytes]) 
         finally:
             db.close()
         os.rename(new, path)
-        flush_directory(os.path.dirname(path) or ".")
+        faults.flush_directory(os.path.dirname(path) or ".")
     except (OSError, sqlite3.Error) as exc:
         raise StorageError(f"cannot make a journal: {exc}", path=path, full=is_full(exc)) from exc
 
@@ -183,19 +184,10 @@ def damaged_or_unreadable(exc: sqlite3.Error, path: str) -> StorageError:
 def is_full(exc: BaseException) -> bool:
     """Whether an error of SQLite or of the system says that there is no room."""
     if isinstance(exc, OSError):
-        return exc.errno in (28, 122)  # ENOSPC, EDQUOT
+        return faults.is_full(exc)
     return getattr(exc, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_FULL
 
 
 def is_busy(exc: BaseException) -> bool:
     """Whether another connection stood in the way: nothing was written and nothing is wrong."""
     return getattr(exc, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
-
-
-def flush_directory(path: str) -> None:
-    """Makes names in a directory last through a power failure (fsync(2), NOTES)."""
-    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
