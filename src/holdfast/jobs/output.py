@@ -233,14 +233,19 @@ class Reader:
 
     Attributes:
         stream: The stream it lives on.
+        job: Whose output it reads; opaque here.
+        is_run: It is an attached RUN, which is answered with the receipt.
         until: Where each channel ends for this reader; None: follow to the channel's real end.
         open: Channels whose END has not been sent.
     """
 
-    __slots__ = ("channels", "follow", "is_run", "open", "positions", "stream", "until")
+    __slots__ = ("channels", "follow", "is_run", "job", "open", "positions", "stream", "until")
 
-    def __init__(self, stream: int, channels: dict[int, OutputChannel], *, follow: bool, is_run: bool) -> None:
+    def __init__(
+        self, stream: int, job: object, channels: dict[int, OutputChannel], *, follow: bool, is_run: bool
+    ) -> None:
         self.stream = stream
+        self.job = job
         self.channels = channels
         self.follow = follow
         self.is_run = is_run

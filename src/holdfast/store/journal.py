@@ -169,13 +169,18 @@ class Journal:
         """Why this journal takes no writes any more, or None."""
         return self._writer.failure
 
-    def submit(self, writes: Sequence[Write], *, power: bool = False, done: Done | None = None) -> int:
-        """Writes all of these, or none of them, soon. Returns at once.
+    def submit(
+        self, writes: Sequence[Write], *, power: bool = False, at_once: bool = False, done: Done | None = None
+    ) -> int:
+        """Writes all of these, or none of them, soon. Returns without waiting for the disk.
 
         Args:
             writes: One transaction, carried out in order (events last).
             power: Answer only when it is flushed as well: it then survives a power failure. Without it, it survives
                 the death of any process.
+            at_once: If nothing else is being written, commit on the calling thread (some 50 us, no fsync) and call
+                ``done`` before returning: saves two changes of thread while little is going on. Else, and for
+                ``power``, as without it.
             done: Called once: None, or why it was not written (``.full``: room may come back; ``.read_only``: never
                 again). On a thread of the journal, unless ``on_group`` was given. Submits of the same durability are
                 answered in order.
@@ -187,7 +192,7 @@ class Journal:
         Raises:
             ClosedError: the journal is closed.
         """
-        return self._writer.submit(writes, power=power, done=done or _ignore)
+        return self._writer.submit(writes, power=power, at_once=at_once, done=done or _ignore)
 
     def job(self, job: JobId) -> JobRow | None:
         """One job, or None."""

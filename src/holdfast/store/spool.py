@@ -1,4 +1,4 @@
-"""Channels of jobs as bytes by absolute offset: files while a job runs and for long outputs, rows of the journal for short.
+"""Channels of jobs as bytes by absolute offset: files while a job runs and for long outputs, journal rows for the rest.
 
 The length of a spool file is its committed offset: there is no index that could disagree with it. Whoever writes
 extends the file first and tells of it afterwards, so reading never needs a lock and never waits.

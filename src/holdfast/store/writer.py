@@ -28,11 +28,22 @@ CHECKPOINT_PAGES: Final = 8000
 _PAGES_A_WRITE: Final = 3
 
 
+_FAULTS_OF_A_WRITE: Final = (
+    sqlite3.IntegrityError,  # a key or a job id that is there already
+    sqlite3.DataError,  # longer than SQLite's longest value
+    sqlite3.ProgrammingError,  # not a value that SQLite knows
+)
+
+
 class _Submit(NamedTuple):
     writes: list[Write]
     events: list[tuple[int, AppendEvent]]
     power: bool
     done: Done
+
+
+_NOTHING: Final = _Submit([], [], False, lambda error: None)
+"""Wakes the thread to tend the log."""
 
 
 class Writer:
@@ -58,6 +69,7 @@ class Writer:
         self._lock = threading.Lock()  # keeps event numbers in the order of the queue
         self._event = last_event
         self._closed = False
+        self._pending = 0  # submits in the queue or being written
         self._failure: StorageError | None = None
         self._log_pages = 0
         self._finish_checkpoint = False
@@ -70,7 +82,7 @@ class Writer:
         """Why nothing is written any more, or None."""
         return self._failure
 
-    def submit(self, writes: Sequence[Write], *, power: bool, done: Done) -> int:
+    def submit(self, writes: Sequence[Write], *, power: bool, at_once: bool, done: Done) -> int:
         """See :meth:`Journal.submit`."""
         plain: list[Write] = []
         events: list[tuple[int, AppendEvent]] = []
@@ -85,7 +97,17 @@ class Writer:
                 else:
                     plain.append(write)
             self._event = number
-            self._queue.put(_Submit(plain, events, power, done))
+            submit = _Submit(plain, events, power, done)
+            if not at_once or self._pending or power:
+                self._pending += 1
+                self._queue.put(submit)
+                return number
+            # Nothing is before it and the thread is asleep: nobody else writes while we hold the lock.
+            error, _ = self._try([submit])
+            if self._log_is_long():
+                self._pending += 1
+                self._queue.put(_NOTHING)
+        done(error)
         return number
 
     def close(self) -> None:
@@ -112,33 +134,34 @@ class Writer:
                     closing = True
             except Empty:
                 pass
-            if group:
-                self._write(group)
+            self._write(group)
             self._tend_log()
+            with self._lock:
+                self._pending -= len(group)
 
     def _write(self, group: list[_Submit]) -> None:
-        error = self._failure
-        if error is None:
-            try:
-                self._commit(group)
-            except (sqlite3.Error, NoSuchJob, OverflowError) as exc:
-                error = self._recover(exc)
-                if error is None and len(group) > 1:
-                    # One of them cannot be written; the others must not suffer for it.
-                    for submit in group:
-                        self._write([submit])
-                    return
-                if error is None:
-                    error = StorageError(f"the journal refused a write: {exc}", path=self._path)
-                    error.__cause__ = exc
-        if error is not None:
+        error, one_at_fault = self._try(group)
+        if one_at_fault and len(group) > 1:  # the others must not suffer for it
+            for submit in group:
+                self._write([submit])
+        elif error is not None:
             self._on_group([(submit.done, error) for submit in group])
-            return
-        now: list[Finished] = [(submit.done, None) for submit in group if not submit.power]
-        if now:
-            self._on_group(now)
-        if len(now) < len(group):
-            self._flusher.flush([submit.done for submit in group if submit.power])
+        else:
+            now: list[Finished] = [(submit.done, None) for submit in group if not submit.power]
+            if now:
+                self._on_group(now)
+            if len(now) < len(group):
+                self._flusher.flush([submit.done for submit in group if submit.power])
+
+    def _try(self, group: list[_Submit]) -> tuple[StorageError | None, bool]:
+        """Commits a group. Gives the error, and whether it lies in one of the writes rather than in the journal."""
+        if self._failure is not None:
+            return self._failure, False
+        try:
+            self._commit(group)
+        except Exception as exc:  # whatever a write holds, this thread goes on
+            return self._recover(exc)
+        return None, False
 
     def _commit(self, group: list[_Submit]) -> None:
         apply = self._statements.apply
@@ -159,40 +182,42 @@ class Writer:
         self._db.execute("COMMIT")
         self._log_pages += pages
 
-    def _recover(self, exc: Exception) -> StorageError | None:
-        """Undoes a failed transaction. Gives the error for the whole group, or None: one submit's own fault."""
+    def _recover(self, exc: Exception) -> tuple[StorageError, bool]:
         try:
             if self._db.in_transaction:
                 self._db.execute("ROLLBACK")
             self._statements.reload()
         except sqlite3.Error as second:
-            return self._stop_writing(self._final(second))
+            return self._stop(second), False
+        one_at_fault = False
         if schema.is_full(exc):
             error = StorageError("no room for the journal", path=self._path, full=True)
         elif schema.is_busy(exc):
             error = StorageError("the journal is locked by another program", path=self._path)
-        elif isinstance(exc, sqlite3.OperationalError | sqlite3.DatabaseError) and not isinstance(
-            exc, sqlite3.IntegrityError | sqlite3.DataError | sqlite3.ProgrammingError | sqlite3.InterfaceError
-        ):
-            return self._stop_writing(self._final(exc))
+        elif isinstance(exc, sqlite3.DatabaseError) and not isinstance(exc, _FAULTS_OF_A_WRITE):
+            return self._stop(exc), False
         else:
-            return None
+            error = StorageError(f"the journal refused a write: {exc!r}", path=self._path)
+            one_at_fault = True
         error.__cause__ = exc
-        return error
+        return error, one_at_fault
 
-    def _final(self, exc: Exception) -> StorageError:
+    def _stop(self, exc: Exception) -> StorageError:
         error = StorageError(f"the journal cannot be written any more: {exc}", path=self._path, read_only=True)
         error.__cause__ = exc
+        self._stop_writing(error)
         return error
 
-    def _stop_writing(self, error: StorageError) -> StorageError:
+    def _stop_writing(self, error: StorageError) -> None:
+        """Final: the first failure is the one that every later write is answered with."""
         if self._failure is None:
             self._failure = error
-        return self._failure
 
     def _tend_log(self) -> None:
         """Keeps the log short. The flusher's pass copies most of it and waits for the disk; what came meanwhile is a
         small rest, which only the writer can finish: then the log begins anew with its next write."""
+        if not self._log_is_long():
+            return
         if self._finish_checkpoint:
             self._finish_checkpoint = False
             self._log_pages = 0
@@ -200,10 +225,13 @@ class Writer:
                 self._db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
             except sqlite3.Error as exc:
                 if not schema.is_full(exc) and not schema.is_busy(exc):
-                    self._stop_writing(self._final(exc))
-        elif self._log_pages >= CHECKPOINT_PAGES:
+                    self._stop(exc)
+        else:
             self._log_pages = 0
             self._flusher.checkpoint(self._checkpointed)
+
+    def _log_is_long(self) -> bool:
+        return self._finish_checkpoint or self._log_pages >= CHECKPOINT_PAGES
 
     def _checkpointed(self) -> None:
         self._finish_checkpoint = True
