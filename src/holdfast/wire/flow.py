@@ -1,21 +1,18 @@
 """Flow control by absolute offsets, and fair turns between the channels of one connection.
 
-A credit is the offset up to which a sender may send: repeating one changes nothing, and after a cut the request that
-opens a channel anew simply carries the first. There is no window to leak.
+A credit is the offset up to which a sender may send. It only ever rises; one that does not rise is a protocol error,
+and after a cut the request that opens a channel anew simply carries the first. There is no window to leak.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
 
 import msgspec
 
 from holdfast.errors import RemoteProtocolError
-from holdfast.wire.limits import CHUNK_BYTES, CREDIT_STEP_BYTES
-
-_FLOW_CONTROL = 104
-_QUANTUM_BYTES = 64 * 1024
+from holdfast.wire.codes import ErrorCode
+from holdfast.wire.limits import CHUNK_BYTES, CREDIT_STEP_BYTES, TURN_BYTES
 
 
 class Turn(msgspec.Struct, frozen=True, gc=False):
@@ -54,7 +51,7 @@ class Outflow:
         if limit < self.limit + CREDIT_STEP_BYTES:
             raise RemoteProtocolError(
                 f"credit from {self.limit} to {limit}: it must rise by {CREDIT_STEP_BYTES} bytes at least",
-                code=_FLOW_CONTROL,
+                code=ErrorCode.FLOW_CONTROL,
             )
         self.limit = limit
 
@@ -79,7 +76,7 @@ class Inflow:
             raise RemoteProtocolError(f"DATA of {size} bytes at {position}, expected at {self.offset}")
         if position + size > self.limit:
             raise RemoteProtocolError(
-                f"DATA up to {position + size} beyond the credit {self.limit}", code=_FLOW_CONTROL
+                f"DATA up to {position + size} beyond the credit {self.limit}", code=ErrorCode.FLOW_CONTROL
             )
         self.offset = position + size
 
@@ -117,7 +114,7 @@ class Turns:
         self._ready: deque[Outflow] = deque()
 
     def open(self, stream: int, channel: int, *, offset: int, limit: int) -> Outflow:
-        """Start a channel; it takes part in the turns from its first ``offer`` on."""
+        """Start a channel that is not open; it takes part in the turns from its first ``offer`` on."""
         flow = self._flows[stream, channel] = Outflow(stream, channel, offset=offset, limit=limit)
         return flow
 
@@ -143,27 +140,39 @@ class Turns:
             flow.queued = False
             self._ready.remove(flow)
 
+    def clear(self) -> None:
+        """Forget all channels."""
+        self._flows.clear()
+        self._ready.clear()
+
     def next_turn(self) -> Turn | None:
         """Whose turn it is and how much it may send; None when nobody has bytes and credit."""
         ready = self._ready
         if not ready:
             return None
         flow = ready[0]
-        most = CHUNK_BYTES if len(ready) == 1 else _QUANTUM_BYTES
+        most = CHUNK_BYTES if len(ready) == 1 else TURN_BYTES
         return Turn(flow.stream, flow.channel, flow.offset, min(flow.sendable, most))
 
-    def sent(self, stream: int, channel: int, size: int) -> None:
+    def sent(self, flow: Outflow, size: int) -> None:
         """``size`` bytes of this channel went out; it moves to the back of the queue."""
-        flow = self._flows[stream, channel]
         flow.offset += size
+        if flow.offset > flow.end:
+            flow.end = flow.offset
+        self._requeue(flow)
+
+    def skip(self, flow: Outflow, offset: int) -> None:
+        """Go on from ``offset``, further on: the bytes before it are gone, and credit reaches at least there."""
+        flow.offset = offset
+        flow.limit = max(flow.limit, offset)
+        flow.end = max(flow.end, offset)
+        self._requeue(flow)
+
+    def _requeue(self, flow: Outflow) -> None:
         if flow.queued:
             flow.queued = False
             self._ready.remove(flow)
-            self._enqueue(flow)
-
-    def flows(self) -> Iterator[Outflow]:
-        """All open channels."""
-        return iter(self._flows.values())
+        self._enqueue(flow)
 
     def _enqueue(self, flow: Outflow) -> None:
         if not flow.queued and flow.sendable > 0:

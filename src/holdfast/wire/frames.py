@@ -9,18 +9,25 @@ from __future__ import annotations
 import struct
 from collections.abc import Mapping
 from enum import IntEnum
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
 from holdfast.errors import RemoteProtocolError
+from holdfast.wire.codes import ErrorCode
 from holdfast.wire.limits import PREFIX_BYTES
+
+if TYPE_CHECKING:
+    Chunk = bytes | bytearray | memoryview
 
 MAGIC: Final = 0xF5
 _PREFIX: Final = struct.Struct(">BBBBIIIQ")
 _pack = _PREFIX.pack
 _unpack_from = _PREFIX.unpack_from
 assert _PREFIX.size == PREFIX_BYTES
+
+_SMALL_PIECE_BYTES: Final = 4096
+"""Pieces below this size are gathered in one buffer: a peer that drips single bytes costs no object for each."""
 
 
 class FrameType(IntEnum):
@@ -66,30 +73,87 @@ def encode_frame(
     return _pack(MAGIC, type_, channel, 0, len(header), body_bytes, stream, position) + header
 
 
+class _Spread:
+    """A frame that did not fit into one chunk: what its prefix says, and its pieces so far.
+
+    Large pieces are kept as they came and joined once, which copies each byte a single time; joining a sole piece
+    copies nothing at all.
+    """
+
+    __slots__ = ("channel", "header_bytes", "held", "missing", "pieces", "small", "stream", "type", "where")
+
+    def __init__(self, type_: int, channel: int, stream: int, where: int, header_bytes: int, missing: int) -> None:
+        self.type = type_
+        self.channel = channel
+        self.stream = stream
+        self.where = where
+        self.header_bytes = header_bytes
+        self.missing = missing
+        self.held = 0
+        self.pieces: list[bytes | bytearray | memoryview] = []
+        self.small = bytearray()
+
+    def add(self, chunk: Chunk, start: int, end: int) -> None:
+        """Take ``chunk[start:end]``; a mutable chunk is the driver's own buffer and must be copied now."""
+        size = end - start
+        self.missing -= size
+        self.held += size
+        if size < _SMALL_PIECE_BYTES or not isinstance(chunk, bytes):
+            self.small += memoryview(chunk)[start:end]
+            return
+        if self.small:
+            self.pieces.append(self.small)
+            self.small = bytearray()
+        if size == len(chunk):
+            self.pieces.append(chunk)
+        elif 2 * size >= len(chunk):
+            self.pieces.append(memoryview(chunk)[start:end])
+        else:  # a view would keep a chunk alive that is mostly other frames
+            self.pieces.append(chunk[start:end])
+
+    def frame(self) -> Frame:
+        """The frame, once nothing is missing."""
+        if self.small:
+            self.pieces.append(self.small)
+        payload = b"".join(self.pieces)
+        cut = self.header_bytes
+        if cut:
+            return Frame(self.type, self.channel, self.stream, self.where, payload[:cut], payload[cut:])
+        return Frame(self.type, self.channel, self.stream, self.where, b"", payload)
+
+
 class FrameParser:
     """Bytes in, frames out; holds at most one incomplete frame.
 
-    Complete frames inside one chunk are cut out of it directly; only a frame that is spread over several chunks is
-    gathered in a buffer of its own.
+    Complete frames inside one chunk are cut out of it directly. Memory held for an incomplete frame is at most twice
+    the bytes received of it, whatever the sizes of the chunks.
     """
 
-    __slots__ = ("_chunk", "_need", "_partial", "_position", "bounds")
+    __slots__ = ("_chunk", "_position", "_prefix", "_spread", "bounds")
 
     def __init__(self, bounds: Bounds) -> None:
         self.bounds = bounds
-        self._chunk: bytes | bytearray = b""
+        self._chunk: Chunk = b""
         self._position = 0
-        self._partial = bytearray()
-        self._need = PREFIX_BYTES
+        self._prefix = b""
+        self._spread: _Spread | None = None
 
-    def feed(self, data: bytes) -> None:
-        """Take more bytes. All frames of the bytes before must have been fetched with ``next_frame``."""
-        if self._partial:
-            self._partial += data
-            self._chunk = self._partial
+    def feed(self, data: Chunk) -> None:
+        """Take more bytes. All frames of the bytes before must have been fetched with ``next_frame``.
+
+        A mutable buffer may be used again by its owner as soon as ``next_frame`` has returned None.
+        """
+        spread = self._spread
+        if spread is not None:
+            self._position = end = min(len(data), spread.missing)
+            spread.add(data, 0, end)
+        elif self._prefix:
+            data = self._prefix + data
+            self._prefix = b""
+            self._position = 0
         else:
-            self._chunk = data
-        self._position = 0
+            self._position = 0
+        self._chunk = data
 
     def next_frame(self) -> Frame | None:
         """The next complete frame, or None when more bytes are needed.
@@ -97,10 +161,19 @@ class FrameParser:
         Raises:
             RemoteProtocolError: bad magic, undefined flag bits, a type that is illegal now, or a length over its bound.
         """
+        spread = self._spread
+        if spread is not None:
+            if spread.missing:
+                self._chunk = b""
+                return None
+            self._spread = None
+            return spread.frame()
         chunk, position = self._chunk, self._position
         left = len(chunk) - position
-        if left < self._need:
-            self._keep_rest(position)
+        if left < PREFIX_BYTES:
+            self._prefix = bytes(chunk[position:])
+            self._chunk = b""
+            self._position = 0
             return None
         magic, type_, channel, flags, header_bytes, body_bytes, stream, where = _unpack_from(chunk, position)
         if magic != MAGIC:
@@ -113,37 +186,31 @@ class FrameParser:
         if header_bytes > bound[0] or body_bytes > bound[1]:
             raise RemoteProtocolError(
                 f"frame type 0x{type_:02x} announces {header_bytes}+{body_bytes} bytes, limit {bound[0]}+{bound[1]}",
-                code=101,
+                code=ErrorCode.TOO_LARGE,
             )
-        total = PREFIX_BYTES + header_bytes + body_bytes
-        if left < total:
-            self._need = total
-            self._keep_rest(position)
-            return None
         start = position + PREFIX_BYTES
         middle = start + header_bytes
         end = middle + body_bytes
+        if end > len(chunk):
+            spread = self._spread = _Spread(type_, channel, stream, where, header_bytes, header_bytes + body_bytes)
+            spread.add(chunk, start, len(chunk))
+            self._chunk = b""
+            self._position = 0
+            return None
         self._position = end
-        self._need = PREFIX_BYTES
         if isinstance(chunk, bytes):
             return Frame(type_, channel, stream, where, chunk[start:middle], chunk[middle:end])
-        view = memoryview(chunk)
-        try:
+        with memoryview(chunk) as view:
             return Frame(type_, channel, stream, where, bytes(view[start:middle]), bytes(view[middle:end]))
-        finally:
-            view.release()
 
     @property
     def buffered_bytes(self) -> int:
         """Bytes held of a frame that is not complete yet."""
-        return len(self._partial)
+        if self._spread is not None:
+            return PREFIX_BYTES + self._spread.held
+        return len(self._prefix)
 
-    def _keep_rest(self, position: int) -> None:
-        chunk = self._chunk
-        if chunk is self._partial:
-            if position:
-                del self._partial[:position]
-        elif position < len(chunk):
-            self._partial += memoryview(chunk)[position:]
-        self._chunk = self._partial
-        self._position = 0
+    @property
+    def missing_bytes(self) -> int:
+        """Bytes that complete the frame under way, 0 where none is: a driver that reads just these saves a copy."""
+        return 0 if self._spread is None else self._spread.missing

@@ -19,15 +19,24 @@ REQUEST_BODY_BYTES: Final = 2 * MIB
 CHUNK_BYTES: Final = 256 * KIB
 """Body of one DATA frame: measured best between 64 KiB (more frames) and 1 MiB (worse cache use)."""
 
+TEXT_BYTES: Final = 1 * KIB
+"""Text for people in CLOSE, GOAWAY and ERR: even with every character escaped it fits the 4 KiB of a CLOSE."""
+
 INITIAL_WINDOW_BYTES: Final = 256 * KIB
 """First credit of a channel, where the receiver names none."""
 WINDOW_BYTES: Final = 4 * MIB
 """How far a sender may run ahead of the receiver on one channel, at the most."""
 CREDIT_STEP_BYTES: Final = 4 * KIB
 """A CREDIT must raise the limit by at least this much, so credits cannot be used as a storm."""
+TURN_BYTES: Final = 64 * KIB
+"""One turn of a channel while others wait: the quantum of fairness."""
+OFFSET: Final = 2**62
+"""Highest offset, length or credit in a JSON header."""
 
 STREAMS_OPEN: Final = 1024
 """Streams open at once on one connection."""
+STREAM_HIGHEST: Final = 2**32 - 1
+"""Stream numbers are four bytes and never used again; a client that has used them up connects anew."""
 STREAMS_PER_S: Final = 20_000
 """New streams a second on one connection; CANCEL gives nothing back."""
 PINGS_BURST: Final = 10
@@ -42,9 +51,18 @@ SILENCE_S: Final = 25.0
 
 KEY_BYTES: Final = 255
 """Longest start key of a user, in UTF-8 bytes."""
+NAME_CHARS: Final = 64
+"""Job ids, users, groups, features."""
+SECONDS: Final = 315_360_000
+"""Longest duration in a request: ten years."""
 ARGV_ITEMS: Final = 131_072
+"""Arguments of one command; the 2 MiB of the body usually end earlier."""
 ENV_ITEMS: Final = 16_384
+"""Environment entries of one command."""
 LABEL_BYTES: Final = 255
+"""A job's label, in UTF-8 bytes."""
 
 PROTOCOL_LOWEST: Final = 1
+"""Oldest protocol that is still spoken."""
 PROTOCOL_HIGHEST: Final = 1
+"""Newest protocol that is spoken."""
