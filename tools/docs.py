@@ -20,7 +20,11 @@ from tools import api_reference, markdown, settings_reference
 
 ROOT = Path(__file__).resolve().parent.parent
 GENERATED = {
-    "docs/reference/python.md": {"python-api": api_reference.render, "errors": api_reference.render_errors},
+    "docs/reference/python.md": {
+        "python-api": api_reference.render,
+        "job-options": api_reference.render_options,
+        "errors": api_reference.render_errors,
+    },
     "docs/reference/configuration.md": {
         "settings": settings_reference.render_settings,
         "environment": settings_reference.render_environment,
