@@ -323,6 +323,11 @@ _NUMBERS: dict[object, int] = {kind: number for number, (kind, _) in _TYPES.item
 _LENGTH = struct.Struct("!I")
 
 
+def number(message: Message) -> int:
+    """The type of a message, as it stands in its first byte."""
+    return _NUMBERS[type(message)]
+
+
 def encode(message: Message) -> bytes:
     """Type and fields of a message: one packet of a ``SOCK_SEQPACKET`` pair.
 

@@ -1,0 +1,18 @@
+"""Starts a keeper: ``python -I -S __main__.py STATE_DIR KEEPER_FD -- AGENT ARGV...`` (see ``launch``)."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+
+def _main() -> None:
+    sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
+    from holdfast.keeper import keeper
+
+    state_dir, fd, _, *agent_argv = sys.argv[1:]
+    keeper.main(state_dir, int(fd), agent_argv)
+
+
+if __name__ == "__main__":
+    _main()

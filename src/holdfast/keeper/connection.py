@@ -1,0 +1,127 @@
+"""The agent's line to whoever tends a job: one connection at a time on ``sock``, the newest wins.
+
+Only processes of the same user, or root, are listened to (SO_PEERCRED, unix(7)). A peer that breaks the framing, or
+does not take its messages, loses its connection and nothing else: jobs run on without any agent.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import struct
+
+from holdfast.keeper import loop as loops
+from holdfast.keeper import messages
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_RECEIVE_BYTES = 256 * 1024
+_MOST_UNSENT_BYTES = 1 << 20
+_CREDENTIALS = struct.Struct("3i")
+
+
+class Connection:
+    """Accepts, reads whole messages, and sends.
+
+    Args:
+        loop: The loop of this process.
+        listener: The listening socket, non-blocking.
+        on_open: Called when a new agent is connected.
+        on_message: Called with each of its messages.
+    """
+
+    def __init__(
+        self,
+        loop: loops.Loop,
+        listener: socket.socket,
+        on_open: Callable[[], None],
+        on_message: Callable[[messages.Message], None],
+    ) -> None:
+        self._loop = loop
+        self._listener = listener
+        self._on_open = on_open
+        self._on_message = on_message
+        self._socket: socket.socket | None = None
+        self._reader = messages.Reader()
+        self._unsent = b""
+        loop.watch(listener.fileno(), loops.READABLE, self._accept)
+
+    def send(self, message: messages.Message) -> None:
+        """Sends, or keeps until the peer takes it; without a peer it is forgotten: STATE tells the next one."""
+        if self._socket is not None:
+            self._write(messages.frame(message))
+
+    def close(self) -> None:
+        """Ends the connection and stops listening."""
+        self._drop()
+        self._loop.unwatch(self._listener.fileno())
+        self._listener.close()
+
+    def _accept(self, events: int) -> None:
+        try:
+            peer, _ = self._listener.accept()
+        except OSError:  # gone again, or out of descriptors: the next turn tries again
+            return
+        uid = _CREDENTIALS.unpack(peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size))[1]
+        if uid not in (0, os.geteuid()):
+            peer.close()
+            return
+        self._drop()
+        peer.setblocking(False)
+        self._socket = peer
+        self._reader = messages.Reader()
+        self._loop.watch(peer.fileno(), loops.READABLE, self._serve)
+        self._on_open()
+
+    def _serve(self, events: int) -> None:
+        if events & loops.WRITABLE:
+            self._write(b"")
+        if self._socket is None or not events & ~loops.WRITABLE:
+            return
+        peer = self._socket
+        try:
+            data = peer.recv(_RECEIVE_BYTES)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        if not data:
+            self._drop()
+            return
+        try:
+            for message in self._reader.feed(data):
+                self._on_message(message)
+                if self._socket is not peer:  # it was replaced, or lost while we answered
+                    return
+        except ValueError as exc:
+            loops.complain(f"agent's connection closed: {exc}")
+            self._drop()
+
+    def _write(self, data: bytes) -> None:
+        if self._socket is None:
+            return
+        data = self._unsent + data
+        try:
+            sent = self._socket.send(data)
+        except BlockingIOError:
+            sent = 0
+        except OSError:
+            self._drop()
+            return
+        rest = data[sent:]
+        if len(rest) > _MOST_UNSENT_BYTES:
+            self._drop()
+            return
+        if bool(rest) != bool(self._unsent):
+            events = loops.READABLE | loops.WRITABLE if rest else loops.READABLE
+            self._loop.watch(self._socket.fileno(), events, self._serve)
+        self._unsent = rest
+
+    def _drop(self) -> None:
+        if self._socket is not None:
+            self._loop.unwatch(self._socket.fileno())
+            self._socket.close()
+            self._socket = None
+        self._unsent = b""

@@ -1,0 +1,145 @@
+"""Making shims: a directory, files, pipes and sockets, and a fork of the keeper that lives on them."""
+
+from __future__ import annotations
+
+import gc
+import os
+import resource
+import socket
+import time
+
+from holdfast.keeper import loop as loops
+from holdfast.keeper import shim, tender
+from holdfast.store import control
+
+_CRASHED = 70
+"""Exit status of a shim that met a mistake of our own (EX_SOFTWARE, sysexits.h); its job is adopted."""
+_FILES = ("ctl", "out", "err", "in", "sock")
+
+
+class Child:
+    """A living shim, seen from the keeper: its id, and our duplicates of what its job depends on."""
+
+    __slots__ = ("err_pipe", "line", "listener", "out_pipe", "pid", "ready", "shim", "stdin")
+
+    def __init__(self, name: str, pid: int, place: tender.Place, line: socket.socket) -> None:
+        self.shim = name
+        self.pid = pid
+        self.out_pipe = place.out_pipe
+        self.err_pipe = place.err_pipe
+        self.listener = place.listener
+        self.line = line
+        self.ready = False
+        self.stdin: tuple[int, int] | None = None
+
+    def drop_stdin(self) -> None:
+        """Closes our duplicates of the job's stdin."""
+        if self.stdin is not None:
+            for fd in self.stdin:
+                os.close(fd)
+            self.stdin = None
+
+    def close(self) -> None:
+        """Closes the duplicates, if nobody adopts with them."""
+        self.drop_stdin()
+        self.listener.close()
+        os.close(self.out_pipe)
+        os.close(self.err_pipe)
+
+
+class Nursery:
+    """Where shims come from. ``directory`` is the open ``shims/``."""
+
+    def __init__(self, state_dir: str, boot_id: bytes) -> None:
+        path = os.path.join(state_dir, "shims")
+        os.makedirs(path, mode=0o700, exist_ok=True)
+        self.directory = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        self._boot_id = boot_id
+        self._limits = resource.getrlimit(resource.RLIMIT_NOFILE)  # the commands get these; a keeper needs more
+        resource.setrlimit(resource.RLIMIT_NOFILE, (self._limits[1], self._limits[1]))
+        self._count = 0
+
+    def fork(self) -> Child:
+        """A new shim. It is alive when this returns, and ready when it has said so.
+
+        Raises:
+            OSError: something is exhausted; nothing is left behind.
+        """
+        self._count += 1
+        name = f"{time.time_ns():x}-{os.getpid():x}-{self._count:x}"
+        opened: list[int] = []
+        sockets: list[socket.socket] = []
+        try:
+            place, ours, theirs = self._make_place(name, opened, sockets)
+            gc.freeze()
+            pid = os.fork()
+        except BaseException:
+            for fd in opened:
+                os.close(fd)
+            for one in sockets:
+                one.close()
+            self.remove(name)
+            raise
+        if pid == 0:
+            self._become_shim(place, theirs)
+        for fd in (place.directory, place.ctl, place.out, place.err):
+            os.close(fd)
+        theirs.close()
+        return Child(name, pid, place, ours)
+
+    def remove(self, name: str) -> None:
+        """Removes a shim's directory with the files that we know of."""
+        try:
+            directory = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=self.directory)
+        except OSError:  # the agent was faster
+            return
+        try:
+            for file in _FILES:
+                try:
+                    os.unlink(file, dir_fd=directory)
+                except FileNotFoundError:
+                    pass
+            os.rmdir(name, dir_fd=self.directory)
+        except OSError as exc:
+            loops.complain(f"cannot remove the directory of shim {name}: {exc}")
+        finally:
+            os.close(directory)
+
+    def there(self) -> set[str]:
+        """The ids of all shims that have a directory."""
+        return set(os.listdir(self.directory))
+
+    def _make_place(
+        self, name: str, opened: list[int], sockets: list[socket.socket]
+    ) -> tuple[tender.Place, socket.socket, socket.socket]:
+        os.mkdir(name, 0o700, dir_fd=self.directory)
+        opened.append(os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=self.directory))
+        opened.append(control.create("ctl", dir_fd=opened[0]))
+        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+        for spool in ("out", "err"):
+            opened.append(os.open(spool, flags, 0o600, dir_fd=opened[0]))
+        for _ in range(2):
+            read, write = os.pipe()
+            os.close(write)
+            opened.append(read)
+        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+        sockets.append(listener)
+        listener.bind(f"/proc/self/fd/{opened[0]}/sock")  # the path of a socket has 107 bytes at most (unix(7))
+        listener.listen(8)
+        sockets += socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        directory, ctl, out, err, out_pipe, err_pipe = opened
+        return tender.Place(directory, ctl, out_pipe, err_pipe, out, err, listener), sockets[1], sockets[2]
+
+    def _become_shim(self, place: tender.Place, line: socket.socket) -> None:
+        """In the child; never returns. The keeper's objects stay referenced, so none of them closes a descriptor."""
+        try:
+            os.setsid()
+            kept = sorted((0, 1, 2, *place[:6], place.listener.fileno(), line.fileno()))
+            for below, above in zip(kept, [*kept[1:], self._limits[1]], strict=True):
+                os.closerange(below + 1, above)
+            resource.setrlimit(resource.RLIMIT_NOFILE, self._limits)
+            shim.run(place, line, self._boot_id)
+        except BaseException:
+            loops.complain_of_exception()
+            os._exit(_CRASHED)
+        os._exit(0)

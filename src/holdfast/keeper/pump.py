@@ -1,0 +1,198 @@
+"""Bytes between a command's pipes and its spools, without ever holding one in user space.
+
+``splice`` moves them inside the kernel: a supervisor that is killed at any moment has either moved a byte or not, and
+whoever takes over goes on at the spool's length (output) or at the shared file position (stdin). read and write would
+lose what was read and not yet written. The spools are not opened with O_APPEND, which splice refuses.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+
+from holdfast.keeper import linux
+from holdfast.store import control
+
+CHUNK_BYTES = 1 << 20
+HOLE_BYTES = 64 * 1024
+"""Holes are punched in whole blocks of this size."""
+UNLIMITED = (1 << 64) - 1
+
+_FLAGS = os.SPLICE_F_MOVE | os.SPLICE_F_NONBLOCK
+_SPLICES_A_TURN = 4
+"""Then the other channel and the agent have their turn."""
+_PIPE_BYTES = 64 * 1024
+_BUSY_PIPE_SIZES = (1 << 20, 256 * 1024)
+_FIRST_WAIT_NS, _LONGEST_WAIT_NS = 20_000_000, 1_000_000_000
+_NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+
+# What a turn of a pump ends with.
+EMPTY, MORE, ENDED, HELD, NO_SPACE = range(5)
+
+
+class Pump:
+    """One output channel of one job: pipe to spool.
+
+    Attributes:
+        length: Bytes of this channel, which is the spool's length.
+        first: The oldest offset kept.
+        limit: Offset up to which may be written now; the rest waits in the pipe.
+        ended: End of file was seen.
+        over: The kill rule's limit was passed; what comes after it is dropped.
+        retry_ns: When to try again after the disk was full (CLOCK_BOOTTIME), or None.
+    """
+
+    __slots__ = ("_cap", "_full", "_keep", "_null", "_wait_ns", "ended", "first", "grown", "length", "limit", "over",
+                 "retry_ns", "source", "spool")  # fmt: skip
+
+    def __init__(self, source: int, spool: int, null: int) -> None:
+        self.source = source
+        self.spool = spool
+        self._null = null
+        self.grown = False
+        self.reset(control.BLOCK, 0)
+
+    def reset(self, rule: int, limit_bytes: int, *, first: int = 0) -> None:
+        """Begins (or takes over) a job: its length is the spool's, its rule as in RUN."""
+        self.length = os.fstat(self.spool).st_size
+        self.first = first
+        self.limit = UNLIMITED
+        self._cap = UNLIMITED
+        self._keep = 0
+        self.ended = self.over = False
+        self.retry_ns: int | None = None
+        self._wait_ns = _FIRST_WAIT_NS
+        self._full = 0
+        if limit_bytes:
+            if rule == control.BLOCK:
+                self.limit = max(self.length, limit_bytes)
+            elif rule == control.KEEP_TAIL:
+                self._keep = limit_bytes
+            else:
+                self._cap = limit_bytes
+
+    def discard(self) -> None:
+        """From now on what comes is dropped: the job's record is complete, the writers go on."""
+        self._cap = self.length
+        self.ended = False
+
+    def turn(self, now: int) -> int:
+        """Moves what is there, a few MiB at most: EMPTY, MORE, ENDED, HELD (at the limit) or NO_SPACE.
+
+        Raises:
+            OSError: the pipe or the spool is broken.
+        """
+        self.retry_ns = None
+        for _ in range(_SPLICES_A_TURN):
+            try:
+                if self.length >= self._cap:
+                    moved = os.splice(self.source, self._null, CHUNK_BYTES, flags=_FLAGS)
+                    self.over = self.over or moved > 0
+                else:
+                    room = min(CHUNK_BYTES, self.limit - self.length, self._cap - self.length)
+                    if room <= 0:
+                        return HELD
+                    moved = os.splice(self.source, self.spool, room, offset_dst=self.length, flags=_FLAGS)
+                    self.length += moved
+            except BlockingIOError:
+                return EMPTY
+            except OSError as exc:
+                if exc.errno not in _NO_SPACE:
+                    raise
+                self.retry_ns = now + self._wait_ns
+                self._wait_ns = min(2 * self._wait_ns, _LONGEST_WAIT_NS)
+                return NO_SPACE
+            if not moved:
+                self.ended = True
+                return ENDED
+            self._wait_ns = _FIRST_WAIT_NS
+            if self._keep and self.length - self.first > 2 * self._keep:
+                self.drop_below(self.length - self._keep)
+            if moved >= _PIPE_BYTES and not self.grown:
+                self._grow()
+        return MORE
+
+    def drop_below(self, offset: int) -> None:
+        """Gives the space below the offset back, rounded down to a whole hole.
+
+        Raises:
+            OSError: the file system cannot punch holes.
+        """
+        end = min(offset, self.length) // HOLE_BYTES * HOLE_BYTES
+        if end > self.first:
+            linux.punch_hole(self.spool, self.first // HOLE_BYTES * HOLE_BYTES, end)
+            self.first = end
+
+    def _grow(self) -> None:
+        """A busy pipe becomes large: fewer switches between writer and pump. Plain users have a quota of such pages."""
+        self._full += 1
+        if self._full < 2:
+            return
+        self.grown = True
+        for size in _BUSY_PIPE_SIZES:
+            try:
+                fcntl.fcntl(self.source, fcntl.F_SETPIPE_SZ, size)
+            except OSError:
+                continue
+            return
+
+    def shrink(self) -> None:
+        """Gives a grown pipe's pages back, after the job."""
+        if self.grown:
+            self.grown = False
+            try:
+                fcntl.fcntl(self.source, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
+            except OSError:
+                self.grown = True  # EBUSY: it still holds more than that
+
+
+class Feeder:
+    """A job's stdin: the file ``in``, by its shared file position, to the pipe.
+
+    The kernel moves position and bytes together, so keeper and shim always agree on what was fed. The position belongs
+    to the open file, which both have: whoever feeds must be alone.
+    """
+
+    __slots__ = ("ended", "fed", "file", "length", "pipe")
+
+    def __init__(self, file: int, pipe: int, *, length: int = 0, ended: bool = False) -> None:
+        self.file = file
+        self.pipe = pipe
+        self.length = length
+        self.ended = ended
+        self.fed = os.lseek(file, 0, os.SEEK_CUR)
+
+    @property
+    def hungry(self) -> bool:
+        """Whether there are bytes that the pipe has not taken yet."""
+        return self.fed < self.length
+
+    @property
+    def over(self) -> bool:
+        """Whether all is fed and no more will come."""
+        return self.ended and self.fed >= self.length
+
+    def turn(self) -> bool:
+        """Feeds what the pipe takes now; False when the command no longer reads.
+
+        Raises:
+            OSError: the file is broken.
+        """
+        while self.fed < self.length:
+            try:
+                moved = os.splice(self.file, self.pipe, min(CHUNK_BYTES, self.length - self.fed), flags=_FLAGS)
+            except BlockingIOError:
+                return True
+            except BrokenPipeError:
+                return False
+            if not moved:
+                self.length = self.fed  # the file is shorter than was said: what is not there cannot be fed
+                return True
+            self.fed += moved
+        return True
+
+    def close(self) -> None:
+        """Closes both descriptors."""
+        os.close(self.pipe)
+        os.close(self.file)

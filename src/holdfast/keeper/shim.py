@@ -1,0 +1,254 @@
+"""The shim: supervisor of one job at a time, a fork of the keeper.
+
+Session leader and sub-reaper, so that the job's whole tree is below it and ``waitpid`` saying ECHILD proves that the
+tree is dead. It runs on when no agent is there, and when the keeper is gone it finishes its job and leaves.
+"""
+
+from __future__ import annotations
+
+import errno
+import gc
+import os
+import signal
+import socket
+import time
+
+from holdfast.keeper import linux, messages, pump, spawn, supervision, tender, tree
+from holdfast.keeper import loop as loops
+from holdfast.store import control
+
+_IGNORED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGPIPE, signal.SIGXFSZ)
+_HELD_WITHIN_MS = 5_000
+
+
+class Shim(tender.Tender):
+    """A place for jobs: waits for RUN, tends the job, waits for RELEASE, and again."""
+
+    def __init__(self, loop: loops.Loop, place: tender.Place, keeper: socket.socket, boot_id: bytes) -> None:
+        super().__init__(loop, place)
+        self._keeper: socket.socket | None = keeper
+        self._boot_id = boot_id
+        self._pid = os.getpid()
+        self._retiring = False
+        self._released = False
+        self.parted = False
+        self._writers: tuple[int, int] | None = None
+        loop.watch(keeper.fileno(), loops.READABLE, self._on_keeper)
+        self._arm()
+
+    # The job's start.
+
+    def handle_message(self, message: messages.Message) -> None:
+        """Obeys one message of the agent."""
+        match message:
+            case messages.Run():
+                if self.stage() != messages.IDLE or self._retiring:
+                    self.line.send(messages.Rejected(messages.number(message), "not idle"))
+                else:
+                    self._run(message)
+            case messages.Release(job, attempt, taken):
+                self._release(job, attempt, taken)
+            case messages.Retire():
+                self._retire()
+            case _:
+                super().handle_message(message)
+
+    def _run(self, run: messages.Run) -> None:
+        self.claim = control.Claim(
+            run.job, run.attempt, self._pid, self._boot_id, time.time_ns(), linux.boot_ns(), run.flags,
+            run.timeout_ms, run.grace_ms, run.linger_ms, run.rule, run.limit_bytes,
+        )  # fmt: skip
+        flush = bool(run.flags & control.POWER)
+        try:
+            control.write(self.place.ctl, self.claim, flush=flush)
+        except OSError as exc:  # without a claim nothing is started
+            self.record_exit(control.START_FAILED, errno=exc.errno or errno.EIO, stage=control.AT_SPAWN)
+            return
+        writers = self._writers or self._open_writers()
+        self._writers = None
+        stdin: int | None = None
+        try:
+            if run.flags & control.STDIN:
+                stdin = self._open_stdin()
+            pid = spawn.spawn(run, stdin, *writers)
+        except spawn.StartFailed as exc:
+            self.close_stdin()
+            self.record_exit(control.START_FAILED, errno=exc.errno, stage=exc.stage)
+            return
+        finally:
+            for fd in writers if stdin is None else (*writers, stdin):
+                os.close(fd)
+        wall, boot = time.time_ns(), linux.boot_ns()
+        self._write(control.Started(run.job, run.attempt, pid, wall, boot))
+        self.line.send(messages.Started(run.job, run.attempt, pid, wall))
+        self.tend(self.claim, pid, wall, boot)
+
+    def _open_writers(self) -> tuple[int, int]:
+        flags = os.O_WRONLY | os.O_CLOEXEC
+        return (
+            os.open(f"/proc/self/fd/{self.place.out_pipe}", flags),
+            os.open(f"/proc/self/fd/{self.place.err_pipe}", flags),
+        )
+
+    def _arm(self) -> None:
+        """Opens the next job's writing ends ahead of it; a pipe whose writers are gone can have new ones."""
+        self._writers = self._open_writers()
+
+    def _open_stdin(self) -> int:
+        """The reading end of a new stdin pipe; the keeper holds the other end and the file, too, before we return."""
+        try:
+            file = os.open("in", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600, dir_fd=self.place.directory)
+            read, write = os.pipe2(os.O_CLOEXEC)
+        except OSError as exc:
+            raise spawn.StartFailed(exc.errno or 0, control.AT_STDIN) from exc
+        self.feeder = pump.Feeder(file, write)
+        if self._keeper is not None:
+            try:
+                socket.send_fds(self._keeper, [messages.encode(messages.Hold())], [write, file])
+                self._await_held()
+            except OSError:
+                self._keeper_gone()
+        return read
+
+    def _await_held(self) -> None:
+        if self._keeper is None:
+            return
+        self._keeper.settimeout(_HELD_WITHIN_MS / 1000)
+        try:
+            while self._keeper is not None and not self._hear_keeper():
+                pass
+        finally:
+            if self._keeper is not None:
+                self._keeper.settimeout(None)
+
+    # The keeper's words.
+
+    def _on_keeper(self, events: int) -> None:
+        self._hear_keeper()
+
+    def _hear_keeper(self) -> bool:
+        """Takes one message of the keeper; True if it was HELD."""
+        if self._keeper is None:
+            return False
+        try:
+            packet = self._keeper.recv(messages.MAX_PACKET_BYTES)
+        except ConnectionResetError:
+            packet = b""
+        if not packet:
+            self._keeper_gone()
+            return False
+        message = messages.decode(packet)
+        if isinstance(message, messages.Retire):
+            self._retire()
+        return isinstance(message, messages.Held)
+
+    def _keeper_gone(self) -> None:
+        """Nobody would adopt a further job: this one is the last."""
+        if self._keeper is not None:
+            self.loop.unwatch(self._keeper.fileno())
+            self._keeper.close()
+            self._keeper = None
+        self._retire()
+
+    def _retire(self) -> None:
+        self._retiring = True
+        if self.stage() in (messages.IDLE, messages.DONE):
+            self.parted = True
+
+    # The job's end.
+
+    def reap(self) -> None:
+        """Looks at every dead child without reaping it, lets the job record what it must, then reaps."""
+        while True:
+            try:
+                dead = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+            except ChildProcessError:  # ECHILD: no child and so, for a sub-reaper, no descendant
+                self.tree_gone()
+                return
+            if dead is None:
+                return
+            self.child_died(dead.si_pid, dead.si_code, dead.si_status)
+
+    def _roots(self) -> list[int]:
+        return tree.children(self._pid)
+
+    def _stdin_closed(self) -> None:
+        if self._keeper is not None:
+            try:
+                self._keeper.send(messages.encode(messages.Drop()))
+            except OSError:
+                self._keeper_gone()
+
+    def _recorded(self) -> None:
+        job = self.control
+        if job is not None and job.phase == supervision.LEFT:
+            self._retiring = True  # the leftovers have this shim for themselves
+            for one in (self.out, self.err):
+                if not one.ended:
+                    one.discard()
+                    self._watch_pump(one)
+            return
+        if job is not None and job.tainted:
+            self._retiring = True
+        if self._retiring:
+            self.parted = True
+
+    def _parted(self) -> None:
+        self.parted = True
+
+    def _release(self, job: str, attempt: int, taken: int) -> None:
+        if self.claim is None or self.exit_slot is None or (self.claim.job, self.claim.attempt) != (job, attempt):
+            return
+        control.erase(self.place.ctl, flush=bool(self.claim.flags & control.POWER))
+        if self.control is not None and self.control.phase == supervision.LEFT:
+            return
+        for one, name, mark in ((self.out, "out", messages.TAKEN_OUT), (self.err, "err", messages.TAKEN_ERR)):
+            if taken & mark:
+                os.close(one.spool)
+                flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+                one.spool = os.open(name, flags, 0o600, dir_fd=self.place.directory)
+            elif one.length:
+                os.ftruncate(one.spool, 0)
+            one.length = one.first = 0
+            one.shrink()
+        if self.claim.flags & control.STDIN and not taken & messages.TAKEN_IN:
+            try:
+                os.unlink("in", dir_fd=self.place.directory)
+            except FileNotFoundError:
+                pass
+        self.forget()
+        self._arm()
+
+
+def run(place: tender.Place, keeper: socket.socket, boot_id: bytes) -> None:
+    """The life of a shim, in the process that the keeper has forked for it; returns when it may exit.
+
+    The caller has made it a session leader and closed what is not its own.
+
+    Raises:
+        OSError: the control file is locked by another process, or something the shim lives on is broken.
+    """
+    for signum in _IGNORED:
+        signal.signal(signum, signal.SIG_IGN)
+    linux.become_subreaper()
+    if not control.lock(place.ctl):
+        raise OSError(errno.EAGAIN, "the control file is locked by another process")
+    shim: Shim | None = None
+
+    def reap() -> None:
+        if shim is not None:
+            shim.reap()
+
+    loop = loops.Loop(reap)
+    shim = Shim(loop, place, keeper, boot_id)
+    keeper.send(messages.encode(messages.Ready()))
+    gc.freeze()
+    while not shim.parted:
+        deadline = shim.next_deadline()
+        if deadline is None:
+            loop.turn(None)
+            continue
+        loop.turn(max(0, deadline - linux.boot_ns()))
+        now = linux.boot_ns()
+        if now >= deadline:
+            shim.handle_timeout(now)
