@@ -202,9 +202,7 @@ class Journal:
 
     def body(self, job: JobId) -> bytes | None:
         """The body as it was given to ``InsertJob``, or None: no such job."""
-        body: bytes | None = self._one(
-            "SELECT i.body FROM job j JOIN job_input i ON i.seq = j.seq WHERE j.id = ?", (job,)
-        )
+        body: bytes | None = self._one("SELECT body FROM job WHERE id = ?", (job,))
         return body
 
     def output(self, job: JobId, channel: int) -> bytes | None:

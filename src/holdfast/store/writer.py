@@ -16,8 +16,8 @@ from holdfast.errors import ClosedError, StorageError
 from holdfast.store import schema
 from holdfast.store.flusher import Flush, Flusher
 from holdfast.store.interface import Done, Finished, OnGroup
-from holdfast.store.statements import NoSuchJob, Statements
-from holdfast.store.writes import AppendEvent, InsertJob, MarkDone, Write
+from holdfast.store.statements import Statements
+from holdfast.store.writes import AppendEvent, DropEvents, InsertJob, MarkDone, Write
 
 GROUP_SUBMITS: Final = 1000
 """Most submits of one commit: bounds how long the first of them waits (some 10 ms)."""
@@ -171,6 +171,9 @@ class Writer:
         for submit in group:
             events += submit.events
             for write in submit.writes:
+                if type(write) is DropEvents and events:  # it looks at the newest
+                    self._statements.append_events(events)
+                    events = []
                 apply(write)
                 pages += _PAGES_A_WRITE
                 if type(write) is InsertJob:
