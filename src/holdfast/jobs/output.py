@@ -18,6 +18,8 @@ import xxhash
 
 from holdfast.errors import OffsetGone, StorageError
 from holdfast.jobs.stimuli import TakenOutput
+from holdfast.store.spool import ByteSource, ChannelDigest, InlineSpool, Spool
+from holdfast.types import Offset
 from holdfast.wire.limits import CHUNK_BYTES
 
 EMPTY_DIGEST: Final = xxhash.xxh3_128_hexdigest(b"")
@@ -36,55 +38,46 @@ class OutputChannel:
         first: Oldest offset still kept.
         final: True once nothing more will come.
         digest: XXH3-128 of the bytes from ``first`` to the end, once known.
+        source: Where the bytes are; None while that is not known.
     """
 
-    __slots__ = ("_data", "_fd", "_hashed", "_hasher", "_owned", "_refresh_first", "digest", "final", "first", "length")
+    __slots__ = ("_hash", "_owned", "_refresh_first", "digest", "final", "first", "length", "source")
 
-    def __init__(
-        self,
-        *,
-        length: int = 0,
-        first: int = 0,
-        final: bool = False,
-        digest: str | None = None,
-        data: bytes | None = None,
-        fd: int | None = None,
-        refresh_first: Callable[[], int] | None = None,
-    ) -> None:
+    def __init__(self, *, length: int = 0, first: int = 0, final: bool = False, digest: str | None = None) -> None:
         self.length = length
         self.first = first
         self.final = final
         self.digest = digest
-        self._data = data
-        self._fd = fd
+        self.source: ByteSource | None = None
         self._owned = False
-        self._hasher: xxhash.xxh3_128 | None = None
-        self._hashed = 0
-        self._refresh_first = refresh_first
+        self._hash: ChannelDigest | None = None
+        self._refresh_first: Callable[[], int] | None = None
 
     # --- where the bytes are -----------------------------------------------------------------------------------------
 
-    def use_fd(self, fd: int, *, owned: bool) -> None:
-        """Read from this descriptor; ``owned``: and close it in ``close``."""
-        self.close()
-        self._fd = fd
-        self._owned = owned
+    def use(self, source: ByteSource, *, owned: bool, refresh_first: Callable[[], int] | None = None) -> None:
+        """Read from here.
 
-    def use_data(self, data: bytes) -> None:
-        """Read from memory: the small output of a finished job."""
+        Args:
+            source: A spool file, or the bytes of a finished job.
+            owned: Close it in ``close``; otherwise it belongs to the shim's scratch spools.
+            refresh_first: Gives the oldest kept offset of a channel whose oldest bytes go while the job runs.
+        """
         self.close()
-        self._data = data
+        self.source = source
+        self._owned = owned
+        self._refresh_first = refresh_first
 
     @property
     def readable(self) -> bool:
         """Whether it is known where the bytes are."""
-        return self._fd is not None or self._data is not None or self.length == self.first
+        return self.source is not None or self.length == self.first
 
     def close(self) -> None:
         """Close what is ours."""
-        if self._owned and self._fd is not None:
-            os.close(self._fd)
-        self._fd = None
+        if self._owned and self.source is not None:
+            self.source.close()
+        self.source = None
         self._owned = False
 
     # --- reading -----------------------------------------------------------------------------------------------------
@@ -106,37 +99,25 @@ class OutputChannel:
         size = min(limit_bytes, self.length - offset)
         if size <= 0:
             return b""
-        if self._data is not None:
-            return self._data[offset - self.first : offset - self.first + size]
-        if offset < self.first:
-            raise OffsetGone(f"bytes below {self.first} were dropped", first=self.first)
-        if self._fd is None:
-            raise StorageError("the spool is not there", path="", offset=offset)
-        try:
-            data = os.pread(self._fd, size, offset)
-        except OSError as exc:
-            raise StorageError(f"cannot read the spool: {exc.strerror}", path="", offset=offset) from exc
+        source = self._source(offset)
+        data = source.bytes_from(Offset(offset), size)
         if self._refresh_first is not None:
-            self.first = max(self.first, self._refresh_first())
+            source.first = self.first = max(self.first, self._refresh_first())
             if offset < self.first:
                 raise OffsetGone(f"bytes below {self.first} were dropped", first=self.first)
         if not data:
             raise StorageError("the spool is shorter than its recorded length", path="", offset=offset)
-        if offset <= self._hashed < offset + len(data):
-            if self._hasher is None:
-                self._hasher = xxhash.xxh3_128()
-            self._hasher.update(data if offset == self._hashed else data[self._hashed - offset :])
-            self._hashed = offset + len(data)
+        self._take_hash(offset, data)
         return data
 
     def cached(self, offset: int, size: int) -> bool:
         """Whether these bytes are in the page cache, so that reading them does not wait (preadv2(2), RWF_NOWAIT)."""
-        if self._fd is None:
+        if not isinstance(self.source, Spool):
             return True
-        probe = bytearray(1)
+        probe = [bytearray(1)]
         try:
-            os.preadv(self._fd, [probe], offset, os.RWF_NOWAIT)
-            os.preadv(self._fd, [probe], offset + max(0, size - 1), os.RWF_NOWAIT)
+            os.preadv(self.source.fd, probe, offset, os.RWF_NOWAIT)
+            os.preadv(self.source.fd, probe, offset + max(0, size - 1), os.RWF_NOWAIT)
         except BlockingIOError:
             return False
         except OSError:
@@ -145,10 +126,9 @@ class OutputChannel:
 
     def preload(self, offset: int, size: int) -> None:
         """Read these bytes and throw them away, so that the next reading finds them in the page cache."""
-        fd = self._fd
-        if fd is not None:
+        if isinstance(self.source, Spool):
             try:
-                os.pread(fd, size, offset)
+                os.pread(self.source.fd, size, offset)
             except OSError:
                 return  # the reading proper will say it
 
@@ -162,62 +142,58 @@ class OutputChannel:
         wanted = lines
         while at > stop:
             start = max(stop, at - _TAIL_STEP_BYTES)
-            block = self.bytes_from(start, at - start)
+            block = self._source(start).bytes_from(Offset(start), at - start)
             position = len(block)
-            while True:
-                newline = block.rfind(b"\n", 0, position)
-                if newline < 0:
-                    break
-                if start + newline + 1 < end:
+            while (position := block.rfind(b"\n", 0, position)) >= 0:
+                if start + position + 1 < end:
                     wanted -= 1
                     if not wanted:
-                        return start + newline + 1
-                position = newline
+                        return start + position + 1
             at = start
         return stop
 
+    # --- the end -----------------------------------------------------------------------------------------------------
+
     def as_taken(self) -> TakenOutput:
         """What the job's machine is told about this channel at the end."""
-        return TakenOutput(self.length, self.first, self.digest, self._data)
-
-    # --- digest ------------------------------------------------------------------------------------------------------
+        inline = (
+            self.source.bytes_from(Offset(self.first), self.length) if isinstance(self.source, InlineSpool) else None
+        )
+        return TakenOutput(self.length, self.first, self.digest, inline)
 
     @property
     def unhashed_bytes(self) -> int:
         """What is still to be read for the digest."""
-        return self.length - (self._hashed if not self.first else self.first)
+        hashed = self._hash.position if self._hash is not None and not self.first else self.first
+        return self.length - hashed
 
     def finish_digest(self) -> str:
-        """The digest of all that is kept; reads what was not read before. May be called in a thread."""
+        """The digest of all that is kept; reads what no reader has read. May be called in a thread.
+
+        Raises:
+            OffsetGone, StorageError: it cannot be read.
+        """
         if self.length == self.first:
             return EMPTY_DIGEST
-        if self._data is not None:
-            return xxhash.xxh3_128_hexdigest(self._data)
-        hasher, offset = self._hasher, self._hashed
-        if hasher is None or self.first:
-            hasher, offset = xxhash.xxh3_128(), self.first
-        for chunk in spool_chunks(self._fd, offset, self.length):
-            hasher.update(chunk)
-        return hasher.hexdigest()
+        digest = self._hash
+        if digest is None or self.first:
+            digest = ChannelDigest(first=self.first)
+        digest.advance(self._source(digest.position), self.length)
+        return digest.xxh3
 
-
-def spool_chunks(fd: int | None, offset: int, end: int):  # type: ignore[no-untyped-def]
-    """The bytes of a spool file in pieces of up to 1 MiB.
-
-    Raises:
-        StorageError: it could not be read, or is shorter than ``end``.
-    """
-    while offset < end:
-        if fd is None:
+    def _source(self, offset: int) -> ByteSource:
+        if self.source is None:
             raise StorageError("the spool is not there", path="", offset=offset)
-        try:
-            chunk = os.pread(fd, min(1 << 20, end - offset), offset)
-        except OSError as exc:
-            raise StorageError(f"cannot read the spool: {exc.strerror}", path="", offset=offset) from exc
-        if not chunk:
-            raise StorageError("the spool is shorter than its recorded length", path="", offset=offset)
-        offset += len(chunk)
-        yield chunk
+        return self.source
+
+    def _take_hash(self, offset: int, data: bytes) -> None:
+        digest = self._hash
+        if digest is None:
+            if offset or self.digest is not None:
+                return
+            digest = self._hash = ChannelDigest()
+        if offset <= digest.position < offset + len(data):
+            digest.update(data if offset == digest.position else data[digest.position - offset :])
 
 
 class Outlet(Protocol):

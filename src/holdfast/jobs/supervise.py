@@ -19,6 +19,8 @@ from typing import Final, Protocol
 
 from holdfast.keeper import messages
 from holdfast.store import control
+from holdfast.store.files import CHANNEL_NAMES
+from holdfast.store.spool import Spool
 from holdfast.types import ShimId
 
 WARM_SHIMS: Final = 4
@@ -59,7 +61,19 @@ class Shim:
         keeperless: Its keeper is gone, so it is not used for another job.
     """
 
-    __slots__ = ("_crew", "_fds", "_out", "_reader", "_sock", "directory", "id", "idle", "job", "keeperless", "state")
+    __slots__ = (
+        "_crew",
+        "_out",
+        "_reader",
+        "_sock",
+        "_spools",
+        "directory",
+        "id",
+        "idle",
+        "job",
+        "keeperless",
+        "state",
+    )
 
     def __init__(self, crew: Crew, shim: ShimId, directory: str, sock: socket.socket) -> None:
         self.id = shim
@@ -72,7 +86,7 @@ class Shim:
         self._sock = sock
         self._reader = messages.Reader()
         self._out: deque[bytes] = deque()
-        self._fds: dict[int, int] = {}
+        self._spools: dict[int, Spool] = {}
 
     def send(self, message: messages.ToShim) -> None:
         """Send, or keep until the socket takes it. A shim that is gone takes nothing; its end is told elsewhere."""
@@ -93,22 +107,24 @@ class Shim:
             self._out.append(data[sent:])
             self._crew.loop.add_writer(self._sock, self._flush)
 
-    def spool_fd(self, channel: int) -> int:
-        """An open descriptor of the scratch spool of channel 1 or 2; the shim object owns it.
+    def spool(self, channel: int) -> Spool:
+        """The scratch spool of channel 1 or 2, open for reading; it stays this object's.
 
         Raises:
-            OSError: it cannot be opened.
+            StorageError: it cannot be opened.
         """
-        fd = self._fds.get(channel)
-        if fd is None:
-            name = "out" if channel == 1 else "err"
-            fd = os.open(os.path.join(self.directory, name), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-            self._fds[channel] = fd
-        return fd
+        spool = self._spools.get(channel)
+        if spool is None:
+            spool = self._spools[channel] = Spool.open(self.spool_path(channel))
+        return spool
 
-    def give_up_spool(self, channel: int) -> int | None:
-        """The descriptor of a spool that is being taken over; from now on the caller owns it."""
-        return self._fds.pop(channel, None)
+    def spool_path(self, channel: int) -> str:
+        """Where the scratch spool of a channel lies."""
+        return os.path.join(self.directory, CHANNEL_NAMES[channel])
+
+    def give_up_spool(self, channel: int) -> Spool | None:
+        """An open scratch spool that is being taken over; from now on it is the caller's."""
+        return self._spools.pop(channel, None)
 
     def close(self) -> None:
         """Forget the shim; nothing is told to it."""
@@ -116,9 +132,9 @@ class Shim:
             self._crew.loop.remove_reader(self._sock)
             self._crew.loop.remove_writer(self._sock)
             self._sock.close()
-        for fd in self._fds.values():
-            os.close(fd)
-        self._fds.clear()
+        for spool in self._spools.values():
+            spool.close()
+        self._spools.clear()
 
     def on_readable(self) -> None:
         """Take what the shim says; called by the loop."""
@@ -178,6 +194,11 @@ class Crew:
         self._on_keeper()
         if self._sweeper is None:
             self._sweeper = self.loop.call_later(SWEEP_S, self._sweep)
+
+    def keeps(self, shim: ShimId) -> bool:
+        """Whether the present keeper forked this shim: the middle part of an id is its keeper's process id."""
+        parts = shim.split("-")
+        return self.keeper_pid is not None and len(parts) == 3 and parts[1] == f"{self.keeper_pid:x}"
 
     def want(self, number: int) -> None:
         """See to it that ``number`` shims more are idle or on their way."""

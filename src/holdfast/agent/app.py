@@ -1,0 +1,320 @@
+"""Start and stop of an agent: locks, journal, keeper, recovery, listener, signals, the end.
+
+Order of a start: lock of the state directory, journal, keeper, recovery, and only then the socket. Order of an end:
+no new connections, GOAWAY, the journal closed clean, BYE to the keeper; jobs go on under their shims.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+import signal
+import socket
+import sys
+import time
+from typing import TYPE_CHECKING, Final
+
+import uvloop
+
+from holdfast.agent.board import Board
+from holdfast.agent.housekeeping import Housekeeping
+from holdfast.agent.peer import Peer
+from holdfast.agent.recover import Recovery
+from holdfast.agent.service import Service
+from holdfast.errors import HoldfastError, StorageError
+from holdfast.jobs.admission import Admission
+from holdfast.jobs.stimuli import StopAsked
+from holdfast.keeper.launch import HELD_BY_ANOTHER, inherit_keeper, start_keeper
+from holdfast.store.interface import Finished
+from holdfast.store.journal import Journal
+from holdfast.transport import unix
+from holdfast.types import JobState
+from holdfast.wire.messages import ErrorCode
+
+if TYPE_CHECKING:
+    from holdfast.config import Settings
+
+STOP_S: Final = 8.0
+"""An agent that was told to end has ended after this, whatever its jobs do."""
+KEEPER_AGAIN_S: Final = 0.2
+"""After the keeper's death the agent starts another one so soon; longer after each failure."""
+JOURNAL_TROUBLE: Final = 74
+"""Exit status of an agent whose journal cannot be used (EX_IOERR, sysexits.h)."""
+
+
+def run(*, state_dir: str, embedded: bool, keeper_fd: int | None, settings: Settings) -> int:
+    """Be the agent of a state directory until told to stop.
+
+    Args:
+        state_dir: Absolute path; made (0700) if it is not there.
+        embedded: A user's private agent: it leaves by itself after ``settings.idle_exit_s`` without work or clients.
+        keeper_fd: The inherited socket of the keeper that started us again; None: a new keeper is started.
+        settings: What can be set.
+
+    Returns:
+        The exit status: 0 after an orderly end, 75 if another agent holds the directory, 74 if the journal is damaged.
+    """
+    try:
+        lock = _lock(state_dir)
+    except OSError as exc:
+        _say(f"cannot use the state directory {state_dir}: {exc.strerror}")
+        return 73
+    if lock is None:
+        _say(f"another agent holds {state_dir}")
+        return HELD_BY_ANOTHER
+    return uvloop.run(_App(state_dir, embedded, settings).main(keeper_fd))
+
+
+def _lock(state_dir: str) -> int | None:
+    """The lock that makes us the one agent of this directory; None if another one has it."""
+    os.makedirs(state_dir, mode=0o700, exist_ok=True)
+    mode = os.stat(state_dir).st_mode & 0o777
+    if mode & 0o077:
+        raise OSError(1, f"its mode is {mode:o}, others can read it (chmod 700 it)")
+    fd = os.open(os.path.join(state_dir, "agent.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.lockf(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(fd)
+        return None
+    os.truncate(fd, 0)
+    os.pwrite(fd, b"%d\n" % os.getpid(), 0)
+    return fd
+
+
+class _App:
+    def __init__(self, state_dir: str, embedded: bool, settings: Settings) -> None:
+        self._state_dir = os.path.abspath(state_dir)
+        self._embedded = embedded
+        self._settings = settings
+        self._stopping = asyncio.Event()
+        self._stop_jobs = False
+        self._idle_since: float | None = None
+        self._keeper_wait_s = KEEPER_AGAIN_S
+
+    async def main(self, keeper_fd: int | None) -> int:
+        loop = asyncio.get_running_loop()
+        self._loop = loop
+        try:
+            journal = self._open_journal(loop)
+        except StorageError as exc:
+            _say(f"{exc} ({exc.path}); nothing was started and nothing was changed: see docs/howto/troubleshooting.md")
+            if keeper_fd is not None:
+                self._dismiss(keeper_fd)
+            return JOURNAL_TROUBLE
+        agent_id = journal.incarnation[:16]
+        board = self._board = Board(
+            loop,
+            state_dir=self._state_dir,
+            journal=journal,
+            admission=Admission(slots=self._settings.slots, queue=self._settings.queue),
+            host=socket.gethostname(),
+            boot_id=journal.boot_id,
+            agent_id=agent_id,
+            now_unix_s=time.time,
+            log=_say,
+        )
+        self._journal = journal
+        recovery = Recovery(board)
+        board.on_keeper_word = recovery.keeper_said
+        board.on_keeper_closed = self._keeper_closed
+        self._get_keeper(keeper_fd)
+        counts = recovery.run()
+        board.on_keeper_word = None
+        if counts:
+            _say("recovered: " + ", ".join(f"{number} {action}" for action, number in sorted(counts.items())))
+        board.crew.want(4)
+        path = os.path.join(self._state_dir, "agent.sock")
+        service = self._service = Service(board, agent_id=agent_id, host=board.host, socket_path=path, log=_say)
+        service.on_shutdown = self._stop
+        service.housekeeping = Housekeeping(board, self._settings)
+        service.housekeeping.start()
+        for live in list(board.jobs.values()):
+            board.on_growth(live)
+        for signum in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(signum, self._stop, False)
+        loop.add_signal_handler(signal.SIGHUP, lambda: None)
+        try:
+            listener = unix.bind_listener(path)
+        except OSError as exc:
+            _say(f"cannot listen on {path}: {exc.strerror}")
+            return 73
+        listener.setblocking(False)
+        loop.add_reader(listener, self._accept, listener)
+        ticker = loop.call_later(1.0, self._tick)
+        self._ticker = ticker
+        _say(f"agent {os.getpid()} serves {path}")
+        await self._stopping.wait()
+        loop.remove_reader(listener)
+        listener.close()
+        os.unlink(path)
+        await self._end()
+        return 0
+
+    # --- start -------------------------------------------------------------------------------------------------------
+
+    def _open_journal(self, loop: asyncio.AbstractEventLoop) -> Journal:
+        def on_group(finished: list[Finished]) -> None:
+            loop.call_soon_threadsafe(_finish, finished)
+
+        with open("/proc/sys/kernel/random/boot_id") as file:
+            boot_id = file.read().strip()
+        return Journal.open(
+            os.path.join(self._state_dir, "journal.db"),
+            boot_id=boot_id,
+            now_unix_s=time.time(),
+            random_bytes=os.urandom,
+            on_group=on_group,
+        )
+
+    def _get_keeper(self, keeper_fd: int | None) -> None:
+        if keeper_fd is not None:
+            keeper = inherit_keeper(keeper_fd)
+            pid = unix.peer_credentials(keeper).pid
+        else:
+            keeper, pid = start_keeper(
+                self._state_dir, self._argv(), log_path=os.path.join(self._state_dir, "agent.log")
+            )
+        self._board.crew.join(keeper, pid)
+
+    def _argv(self) -> list[str]:
+        argv = [sys.executable, "-m", "holdfast", "agent", "run", "--state-dir", self._state_dir]
+        return [*argv, "--embedded"] if self._embedded else argv
+
+    def _dismiss(self, keeper_fd: int) -> None:
+        """Tell a keeper that started us that there is no point in trying again."""
+        from holdfast.keeper import messages
+
+        with inherit_keeper(keeper_fd) as keeper:
+            keeper.send(messages.encode(messages.Bye()))
+
+    def _keeper_closed(self) -> None:
+        if not self._stopping.is_set():
+            _say("the keeper is gone; starting another one")
+            self._loop.call_later(KEEPER_AGAIN_S, self._keeper_again)
+
+    def _keeper_again(self) -> None:
+        if self._stopping.is_set() or self._board.crew.keeper_pid is not None:
+            return
+        try:
+            self._get_keeper(None)
+        except (OSError, TimeoutError) as exc:
+            _say(f"cannot start a keeper: {exc}")
+            self._keeper_wait_s = min(30.0, self._keeper_wait_s * 2)
+            self._loop.call_later(self._keeper_wait_s, self._keeper_again)
+            return
+        self._keeper_wait_s = KEEPER_AGAIN_S
+        self._board.crew.want(4)
+        self._board.keeper_came()
+
+    # --- connections -------------------------------------------------------------------------------------------------
+
+    def _accept(self, listener: socket.socket) -> None:
+        for _ in range(64):
+            try:
+                conn, _ = listener.accept()
+            except BlockingIOError:
+                return
+            except OSError as exc:
+                _say(f"cannot accept a connection: {exc.strerror}")
+                return
+            conn.setblocking(False)
+            unix.tune(conn)
+            credentials = unix.peer_credentials(conn)
+            if credentials.uid not in (os.getuid(), 0):
+                conn.close()
+                continue
+            peer = Peer(self._service, credentials, self._loop.time())
+            peer.principal = _principal(credentials.uid)
+            self._service.peers.add(peer)
+            self._service.counters["connections"] += 1
+            task = self._loop.create_task(self._serve(conn, peer))
+            task.add_done_callback(_report)
+
+    async def _serve(self, conn: socket.socket, peer: Peer) -> None:
+        await self._loop.connect_accepted_socket(lambda: peer, conn)
+
+    def _tick(self) -> None:
+        now = self._loop.time()
+        self._ticker = self._loop.call_later(1.0, self._tick)
+        for peer in list(self._service.peers):
+            peer.tick(now)
+        if not self._embedded:
+            return
+        busy = bool(self._board.jobs or self._service.peers)
+        if busy or self._idle_since is None:
+            self._idle_since = None if busy else now
+        elif now - self._idle_since >= self._settings.idle_exit_s:
+            _say(f"no jobs and no clients for {self._settings.idle_exit_s:g} s: leaving")
+            self._stopping.set()
+
+    # --- end ---------------------------------------------------------------------------------------------------------
+
+    def _stop(self, jobs: bool) -> None:
+        self._stop_jobs = self._stop_jobs or jobs
+        self._stopping.set()
+
+    async def _end(self) -> None:
+        service, board = self._service, self._board
+        board.admission.draining = True
+        for peer in service.peers:
+            peer.link.goaway(ErrorCode.SHUTTING_DOWN, "the agent is shutting down", retry_after_s=0.5)
+            peer.flush()
+        if self._stop_jobs:
+            await self._end_jobs()
+        board.flush_lazy()
+        for peer in list(service.peers):
+            peer.close(ErrorCode.SHUTTING_DOWN, "the agent has been stopped")
+        self._ticker.cancel()
+        await asyncio.sleep(0)
+        if service.housekeeping is not None:
+            service.housekeeping.close()
+        board.crew.bye()
+        board.close()
+        self._journal.close(clean=True)
+        _say("stopped")
+
+    async def _end_jobs(self) -> None:
+        board = self._board
+        deadline = self._loop.time() + STOP_S
+        for live in list(board.jobs.values()):
+            if live.job.state is not JobState.DONE:
+                grace_s = min(live.job.spec.grace_s, STOP_S / 2)
+                try:
+                    board.step(live, StopAsked("agent", grace_s))
+                except HoldfastError as exc:
+                    _say(str(exc))
+        while board.jobs and self._loop.time() < deadline:
+            await asyncio.sleep(0.02)
+        if board.jobs:
+            _say(f"{len(board.jobs)} jobs have not ended yet; their shims go on ending them")
+
+
+def _finish(finished: list[Finished]) -> None:
+    for done, error in finished:
+        done(error)
+
+
+def _report(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and task.exception() is not None:
+        _say(f"a connection failed: {task.exception()!r}")
+
+
+def _principal(uid: int) -> str:
+    import pwd
+
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
+
+
+def _say(line: str) -> None:
+    """One line of the agent's log; it goes where descriptor 2 goes."""
+    stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    try:
+        sys.stderr.write(f"{stamp} holdfast agent: {line}\n")
+        sys.stderr.flush()
+    except OSError:
+        return  # a full disk must not end the agent

@@ -1,0 +1,583 @@
+"""All live jobs of an agent: feeds stimuli to their machines and carries out what these order.
+
+Rules of this module:
+
+* It decides nothing about a job. ``jobs.machine`` orders; what is ordered is done in that order, and what follows a
+  record waits until the journal has it.
+* A shim is given to another job only after RELEASE, and RELEASE comes after the commit of DONE.
+* Requests do not come here (``agent.service``); files and processes do.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections import deque
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+from holdfast.agent import plan
+from holdfast.agent.live import LiveJob, Stdin
+from holdfast.agent.takeover import exit_record, found_ends, recorded_ends, take_output
+from holdfast.errors import Refused, StorageError
+from holdfast.jobs.admission import Admission
+from holdfast.jobs.body import Body
+from holdfast.jobs.instructions import Instruction, Notify, Record, Release, Requeue, Signal, Spawn, Stop
+from holdfast.jobs.lease import Lease
+from holdfast.jobs.machine import Acceptance, Job
+from holdfast.jobs.output import OutputChannel
+from holdfast.jobs.spec import JobSpec
+from holdfast.jobs.stimuli import (
+    Adopted,
+    Exited,
+    LeaseExpired,
+    Lost,
+    NotAfterPassed,
+    NothingInherited,
+    SlotFreed,
+    Spawned,
+    SpawnFailed,
+    Stimulus,
+)
+from holdfast.jobs.supervise import Crew, Shim
+from holdfast.keeper import messages
+from holdfast.store import control
+from holdfast.store.files import OutputFiles
+from holdfast.types import STDERR, STDOUT, JobId, JobState, Receipt, ShimId
+
+if TYPE_CHECKING:
+    from holdfast.store.interface import JobJournal
+
+LAZY_S: Final = 0.1
+"""How long a record that nothing waits for is held back; a job that ends sooner costs two writes instead of three."""
+
+_SCOPES: Final = {"main": messages.MAIN, "group": messages.GROUP, "tree": messages.TREE}
+_CAUSES: Final = {name: number for number, name in enumerate(control.CAUSES)}
+
+
+class Board:
+    """The live jobs. Everything runs on the agent's loop; nothing here waits.
+
+    Args:
+        loop: The agent's loop.
+        state_dir: Where spools of finished jobs are kept.
+        journal: What is true about jobs.
+        admission: Slots and queue.
+        host: This host's name, for receipts and environments.
+        agent_id: Marks the environment of every command of this state directory.
+        log: Takes one line for the agent's log.
+    """
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        *,
+        state_dir: str,
+        journal: JobJournal,
+        admission: Admission,
+        host: str,
+        boot_id: str,
+        agent_id: str,
+        now_unix_s: Callable[[], float],
+        log: Callable[[str], None],
+    ) -> None:
+        self.loop = loop
+        self.state_dir = state_dir
+        self.journal = journal
+        self.admission = admission
+        self.host = host
+        self.boot_id = boot_id
+        self.agent_id = agent_id
+        self.unix_s = now_unix_s
+        self.log = log
+        self.files = OutputFiles(state_dir)
+        self.jobs: dict[JobId, LiveJob] = {}
+        self.by_key: dict[tuple[str, bytes], LiveJob] = {}
+        self.crew: Crew = Crew(loop, state_dir, self)
+        self.counters = {"accepted": 0, "started": 0, "done": 0, "lost": 0, "shims_died": 0, "keepers_lost": 0}
+        self.on_notify: Callable[[LiveJob, Notify], None] = lambda live, notify: None
+        self.on_growth: Callable[[LiveJob], None] = lambda live: None
+        self.on_keeper_word: Callable[..., None] | None = None
+        self.paused = False
+        self.on_keeper_closed: Callable[[], None] = lambda: None
+        self.on_journal_error: Callable[[LiveJob, StorageError], None] = lambda live, error: None
+        self._wanting_shim: deque[LiveJob] = deque()
+        self._lazy: set[LiveJob] = set()
+        self._lazy_timer: asyncio.TimerHandle | None = None
+
+    # --- acceptance --------------------------------------------------------------------------------------------------
+
+    def accept(self, acceptance: Acceptance, spec: JobSpec, body: Body, lease: Lease, *, queued: bool) -> LiveJob:
+        """A new job: admission has said yes. ``queued``: it waits for a slot; else it starts as soon as a shim is free."""
+        shim = None if queued else self._take_idle()
+        job, instructions = Job.accept(
+            acceptance,
+            spec,
+            now=self.unix_s(),
+            shim=None if shim is None else shim.id,
+            host=self.host,
+            boot_id=self.boot_id,
+        )
+        live = LiveJob(job, acceptance.principal, lease)
+        live.body = body
+        self.adopt_shim(live, shim)
+        self.jobs[job.id] = live
+        self.by_key[acceptance.principal, acceptance.key_hash] = live
+        live.key = (acceptance.principal, acceptance.key_hash)
+        self.counters["accepted"] += 1
+        if spec.stdin:
+            live.stdin = Stdin()
+        if spec.not_after_unix_s is not None:
+            self._arm_expiry(live, spec.not_after_unix_s)
+        if shim is None and not queued:
+            self._wanting_shim.append(live)
+            self.crew.want(len(self._wanting_shim))
+        self._order(live, instructions)
+        return live
+
+    def restore(self, live: LiveJob, key: tuple[str, bytes]) -> None:
+        """Recovery: this job is not done."""
+        self.jobs[live.job.id] = live
+        self.by_key[key] = live
+        live.key = key
+        not_after = live.job.spec.not_after_unix_s
+        if live.job.state is JobState.QUEUED and not_after is not None:
+            self._arm_expiry(live, not_after)
+
+    def start_waiting(self, live: LiveJob, *, first: bool = False) -> None:
+        """The job has a slot: it gets the next shim."""
+        if first:
+            self._wanting_shim.appendleft(live)
+        else:
+            self._wanting_shim.append(live)
+        self._serve_waiting()
+
+    # --- stimuli -----------------------------------------------------------------------------------------------------
+
+    def step(self, live: LiveJob, stimulus: Stimulus) -> None:
+        """Let this happen to a job, and do what its machine orders."""
+        self._order(live, live.job.step(stimulus, self.unix_s()))
+
+    def touch_lease(self, live: LiveJob) -> None:
+        """The lease has changed: set the timer for its deadline."""
+        if live.lease_timer is not None:
+            live.lease_timer.cancel()
+            live.lease_timer = None
+        deadline = live.lease.deadline
+        if deadline is not None and live.job.state is not JobState.DONE:
+            live.lease_timer = self.loop.call_at(deadline, self._lease_over, live)
+
+    def _lease_over(self, live: LiveJob) -> None:
+        live.lease_timer = None
+        if live.lease.expired(self.loop.time()) and live.job.allows(LeaseExpired):
+            self.step(live, LeaseExpired(live.job.spec.grace_s))
+        else:
+            self.touch_lease(live)
+
+    def _arm_expiry(self, live: LiveJob, not_after_unix_s: float) -> None:
+        delay = max(0.0, not_after_unix_s - self.unix_s())
+        live.expiry = self.loop.call_later(min(delay, 3600.0), self._expiry_due, live, not_after_unix_s)
+
+    def _expiry_due(self, live: LiveJob, not_after_unix_s: float) -> None:
+        live.expiry = None
+        if self.unix_s() < not_after_unix_s:  # the wall clock may have been set back meanwhile
+            self._arm_expiry(live, not_after_unix_s)
+        elif live.job.allows(NotAfterPassed):
+            self.step(live, NotAfterPassed())
+
+    # --- instructions ------------------------------------------------------------------------------------------------
+
+    def _order(self, live: LiveJob, instructions: list[Instruction]) -> None:
+        live.todo.extend(instructions)
+        if not live.recording:
+            self._advance(live)
+
+    def _advance(self, live: LiveJob) -> None:
+        todo = live.todo
+        while todo:
+            instruction = todo.popleft()
+            if isinstance(instruction, Record):
+                if instruction.lazy:
+                    self._hold_back(live, instruction)
+                    continue
+                live.lazy.clear()
+                live.recording = True
+                self.journal.submit(
+                    instruction.writes, power=instruction.power, done=lambda error: self._recorded(live, error)
+                )
+                return
+            self._carry_out(live, instruction)
+
+    def _recorded(self, live: LiveJob, error: StorageError | None) -> None:
+        live.recording = False
+        if error is not None:
+            self._not_recorded(live, error)
+            return
+        self._advance(live)
+
+    def _not_recorded(self, live: LiveJob, error: StorageError) -> None:
+        """The journal took no write. A job not yet accepted never was; one that runs has its records in its shim."""
+        self.log(f"job {live.job.id}: {error}")
+        never_accepted = any(isinstance(step, Notify) and step.kind == "accepted" for step in live.todo)
+        live.todo.clear()
+        if never_accepted:
+            self._forget(live)
+            if live.shim is not None:
+                self.crew.put_back(live.shim)
+            if live in self._wanting_shim:
+                self._wanting_shim.remove(live)
+            self._freed(live)
+        self.on_journal_error(live, error)
+
+    def _hold_back(self, live: LiveJob, record: Record) -> None:
+        live.lazy.extend(record.writes)
+        self._lazy.add(live)
+        if self._lazy_timer is None:
+            self._lazy_timer = self.loop.call_later(LAZY_S, self.flush_lazy)
+
+    def flush_lazy(self) -> None:
+        """Submit what was held back."""
+        self._lazy_timer = None
+        for live in self._lazy:
+            if live.lazy:
+                self.journal.submit(tuple(live.lazy))
+                live.lazy.clear()
+        self._lazy.clear()
+
+    def _carry_out(self, live: LiveJob, instruction: Instruction) -> None:
+        if isinstance(instruction, Notify):
+            if instruction.receipt is not None:
+                self._publish(live, instruction.receipt)
+            self.on_notify(live, instruction)
+        elif isinstance(instruction, Spawn):
+            self._spawn(live, instruction)
+        elif isinstance(instruction, Release):
+            self._release(live)
+        elif isinstance(instruction, Stop):
+            if live.shim is not None:
+                cause = _CAUSES[instruction.cause]
+                live.shim.send(messages.Stop(cause, instruction.by[:64], round(instruction.grace_s * 1000)))
+        elif isinstance(instruction, Signal):
+            if live.shim is not None:
+                live.shim.send(messages.Signal(instruction.signum, _SCOPES[instruction.scope]))
+        elif isinstance(instruction, Requeue):
+            live.shim = None
+            for job in self.admission.requeue(live.job.id):
+                self.start_waiting(self.jobs[job], first=job == live.job.id)
+
+    def _spawn(self, live: LiveJob, spawn: Spawn) -> None:
+        body, shim, job = live.body, live.shim, live.job
+        assert body is not None
+        if shim is None:  # it died between the order and now; its keeper's word will come
+            return
+        try:
+            run = plan.shim_run(
+                job.id, spawn.attempt, job.spec, body, host=self.host, agent_id=self.agent_id, now_unix_s=self.unix_s()
+            )
+        except Refused as error:
+            self.crew.put_back(shim)
+            live.shim = None
+            self.step(live, SpawnFailed(None, "user", str(error)))
+            return
+        data = messages.frame(run)
+        watch = self.watch_of(live)
+        if watch is not None:
+            data += messages.frame(watch)
+        if self.paused:
+            data += messages.frame(messages.Pause())
+        shim.send_framed(data)
+        self.counters["started"] += 1
+        if live.stdin is not None:
+            self.on_growth(live)
+
+    def _publish(self, live: LiveJob, receipt: Receipt) -> None:
+        live.published = receipt
+        self.counters["done"] += 1
+        if receipt.cause == "lost":
+            self.counters["lost"] += 1
+
+    def _release(self, live: LiveJob) -> None:
+        self._forget(live)
+        shim, live.shim = live.shim, None
+        if shim is not None:
+            self.crew.release(shim, live.job.id, live.job.attempt, taken=live.taken)
+        if not live.readers:
+            live.close()
+        self._freed(live)
+
+    def _forget(self, live: LiveJob) -> None:
+        self.jobs.pop(live.job.id, None)
+        if live.key is not None:
+            self.by_key.pop(live.key, None)
+        for timer in (live.lease_timer, live.expiry):
+            if timer is not None:
+                timer.cancel()
+        live.lease_timer = live.expiry = None
+
+    def _freed(self, live: LiveJob) -> None:
+        for job in self.admission.finished(live.job.id, self.loop.time()):
+            next_live = self.jobs.get(job)
+            if next_live is not None:
+                self._wanting_shim.append(next_live)
+        self._serve_waiting()
+
+    def _serve_waiting(self) -> None:
+        waiting = self._wanting_shim
+        while waiting:
+            live = waiting[0]
+            if live.job.state is not JobState.QUEUED or live.job.id not in self.jobs:
+                waiting.popleft()
+                continue
+            shim = self._take_idle()
+            if shim is None:
+                self.crew.want(len(waiting))
+                return
+            waiting.popleft()
+            self.adopt_shim(live, shim)
+            self.step(live, SlotFreed(shim.id))
+
+    def _take_idle(self) -> Shim | None:
+        return self.crew.take_idle()
+
+    def adopt_shim(self, live: LiveJob, shim: Shim | None) -> None:
+        live.shim = shim
+        if shim is not None:
+            shim.job = live
+
+    # --- what shims and keeper say -----------------------------------------------------------------------------------
+
+    def shim_ready(self, shim: Shim, state: messages.State) -> None:
+        """A shim is connected. Idle: somebody may be waiting for it. Busy: its job is known from the journal."""
+        if state.stage == messages.IDLE:
+            self._serve_waiting()
+            return
+        live = self.jobs.get(JobId(state.job))
+        if live is None:
+            self.log(f"shim {shim.id} tends job {state.job}, which the journal does not know as unfinished")
+            return
+        self.adopt_shim(live, shim)
+        self.set_lengths(live, state.out_bytes, state.err_bytes)
+        self.on_growth(live)
+
+    def shim_said(self, shim: Shim, message: messages.FromShim) -> None:
+        """Turn a shim's message into a stimulus for its job."""
+        live = shim.job
+        if not isinstance(live, LiveJob):
+            return
+        if isinstance(message, messages.Grew):
+            live.armed = None
+            self.set_lengths(live, message.out_bytes, message.err_bytes)
+            self.on_growth(live)
+        elif isinstance(message, messages.Exited):
+            self._ended(live, shim, message)
+        elif isinstance(message, messages.Started):
+            if message.job == live.job.id and live.job.allows(Spawned):
+                self.step(live, Spawned(message.pid, 0, message.wall_ns / 1e9))
+        elif isinstance(message, messages.Stuck):
+            self.log(f"job {live.job.id}: {message.number} processes do not die: {', '.join(map(str, message.pids))}")
+        elif isinstance(message, messages.Rejected):
+            self.log(f"job {live.job.id}: its shim refused message {message.type}: {message.reason}")
+
+    def shim_closed(self, shim: Shim) -> None:
+        """Its socket closed. With a keeper, its word decides; without one, nobody can tell any more."""
+        live = shim.job
+        if isinstance(live, LiveJob) and live.shim is shim:
+            live.shim = None
+            live.armed = None
+            if shim.keeperless:
+                self.loop.call_soon(self.settle_orphan, live, shim.id)
+
+    def shim_died(self, shim_id: ShimId, *, adopted: bool) -> None:
+        """The keeper's word about a shim's end."""
+        if self.on_keeper_word is not None:  # recovery is under way, and decides with this word
+            self.on_keeper_word(shim_id, adopted=adopted)
+            return
+        self.counters["shims_died"] += 1
+        live = next((live for live in self.jobs.values() if live.job.shim == shim_id), None)
+        if live is None:
+            self.discard(shim_id)
+            return
+        if adopted:
+            if live.job.allows(Adopted):
+                self.step(live, Adopted())
+            if shim_id not in self.crew.shims:
+                self.crew.connect(shim_id)
+            return
+        self.settle_orphan(live, shim_id)
+
+    def keeper_closed(self) -> None:
+        """The keeper is gone; the app gets another one."""
+        self.counters["keepers_lost"] += 1
+        self.on_keeper_closed()
+
+    def keeper_came(self) -> None:
+        """There is a keeper again: whoever waits for a shim gets one."""
+        self._serve_waiting()
+
+    def settle_orphan(self, live: LiveJob, shim_id: ShimId) -> None:
+        """Nobody tends this job: take its recorded end, start it again if it provably never ran, or call it lost."""
+        job = live.job
+        if job.shim != shim_id or job.state in (JobState.QUEUED, JobState.DONE):
+            return
+        slots = self._slots(shim_id)
+        if isinstance(slots.exit, control.Exit) and slots.exit.job == job.id:
+            self.finish(live, slots.exit, shim_id)
+            return
+        ran = slots.started is not None or slots.main is not None
+        if job.state is JobState.STARTING and not ran and self.crew.keeper_pid is not None:
+            self.step(live, NothingInherited())
+            return
+        self.lose(live, shim_id, slots, "supervisor")
+
+    def lose(self, live: LiveJob, shim_id: ShimId, slots: control.Slots, reason: str) -> None:
+        """Nobody can tell the end of this job any more; its output is kept as far as it is there."""
+        ends = found_ends(slots)
+        stdout, stderr, live.taken = take_output(self.files, None, self.shim_directory(shim_id), live, ends)
+        self.step(live, Lost(reason, stdout, stderr))
+
+    def shim_directory(self, shim_id: ShimId) -> str:
+        """Where a shim's files are."""
+        return os.path.join(self.state_dir, "shims", shim_id)
+
+    def _slots(self, shim_id: ShimId) -> control.Slots:
+        try:
+            return control.read_path(os.path.join(self.shim_directory(shim_id), "ctl"))
+        except OSError:
+            return control.Slots()
+
+    # --- output ------------------------------------------------------------------------------------------------------
+
+    def set_lengths(self, live: LiveJob, out_bytes: int, err_bytes: int) -> None:
+        """The committed lengths, as the shim has told them."""
+        for number, length in ((STDOUT, out_bytes), (STDERR, err_bytes)):
+            channel = live.out[number]
+            if length > channel.length:
+                channel.length = length
+            if channel.length and channel.source is None:
+                self.open_spool(live, number)
+
+    def open_spool(self, live: LiveJob, number: int) -> None:
+        """Make a live channel readable."""
+        shim = live.shim
+        if shim is None:
+            return
+        refresh = None
+        if live.job.spec.retention.rule == "keep-tail":
+            refresh = partial(self._oldest_kept, shim.id, live.job.id, number)
+        try:
+            live.out[number].use(shim.spool(number), owned=False, refresh_first=refresh)
+        except StorageError as error:
+            self.log(f"job {live.job.id}: {error}")
+
+    def _oldest_kept(self, shim_id: ShimId, job: JobId, number: int) -> int:
+        note = self._slots(shim_id).note
+        if not isinstance(note, control.Note) or note.job != job:
+            return 0
+        return note.out_first if number == STDOUT else note.err_first
+
+    def refresh(self, live: LiveJob, number: int) -> bool:
+        """Ask the file itself how long the channel is now; True if there is more than was known."""
+        channel = live.out[number]
+        if channel.final or live.shim is None or live.job.state in (JobState.QUEUED, JobState.STARTING):
+            return False
+        try:
+            length = live.shim.spool(number).length()
+        except StorageError:
+            return False
+        if length <= channel.length:
+            return False
+        channel.length = length
+        if channel.source is None:
+            self.open_spool(live, number)
+        return True
+
+    def watch_of(self, live: LiveJob) -> messages.Watch | None:
+        """What to ask the shim so that no reader waits in vain; None if that is asked already, or nobody waits."""
+        wanted = [messages.NO_LIMIT, messages.NO_LIMIT]
+        for _, reader in live.readers:
+            if reader.follow:
+                for number in reader.open:
+                    channel = live.out[number]
+                    if reader.positions.get(number, 0) >= channel.length:
+                        wanted[number - 1] = channel.length
+        watch = (wanted[0], wanted[1])
+        if watch == (messages.NO_LIMIT, messages.NO_LIMIT) or watch == live.armed:
+            return None
+        live.armed = watch
+        return messages.Watch(*watch)
+
+    def arm(self, live: LiveJob) -> None:
+        """Have the shim tell when there is more for those who wait."""
+        if live.shim is not None and live.job.state is not JobState.DONE and live.ending is None:
+            watch = self.watch_of(live)
+            if watch is not None:
+                live.shim.send(watch)
+
+    # --- the end -----------------------------------------------------------------------------------------------------
+
+    def _ended(self, live: LiveJob, shim: Shim, message: messages.Exited) -> None:
+        try:
+            record = message.record
+        except ValueError as error:
+            self.log(f"job {live.job.id}: {error}")
+            return
+        if record.job == live.job.id:
+            self.finish(live, record, shim.id)
+
+    def finish(self, live: LiveJob, record: control.Exit, shim_id: ShimId) -> None:
+        """The end of a job is recorded: take over its output, then let its machine draw up the receipt."""
+        if live.ending is not None or live.job.state is JobState.DONE:
+            return
+        live.ending = record
+        slots = control.Slots() if not record.left_count else self._slots(shim_id)
+        directory, ends = self.shim_directory(shim_id), recorded_ends(record)
+        stdout, stderr, live.taken = take_output(self.files, live.shim, directory, live, ends)
+        big = [channel for channel in live.out.values() if channel.digest is None]
+        if big:
+            waiting = [self.loop.run_in_executor(None, channel.finish_digest) for channel in big]
+            asyncio.gather(*waiting, return_exceptions=True).add_done_callback(
+                lambda done: self._digested(live, record, slots, big, done.result())
+            )
+            return
+        self.step(live, Exited(exit_record(record, slots), stdout, stderr))
+
+    def _digested(
+        self,
+        live: LiveJob,
+        record: control.Exit,
+        slots: control.Slots,
+        channels: list[OutputChannel],
+        digests: list[str | BaseException],
+    ) -> None:
+        for channel, digest in zip(channels, digests, strict=True):
+            if isinstance(digest, str):
+                channel.digest = digest
+            else:
+                self.log(f"job {live.job.id}: {digest}")
+        stdout, stderr = (live.out[number].as_taken() for number in (STDOUT, STDERR))
+        self.step(live, Exited(exit_record(record, slots), stdout, stderr))
+
+    def discard(self, shim_id: ShimId) -> None:
+        """Remove what a dead shim without a job has left."""
+        directory = self.shim_directory(shim_id)
+        for name in ("ctl", "out", "err", "in", "sock"):
+            try:
+                os.unlink(os.path.join(directory, name))
+            except OSError:
+                continue
+        try:
+            os.rmdir(directory)
+        except OSError:
+            return
+
+    def close(self) -> None:
+        """Write what was held back, and let go of everything."""
+        if self._lazy_timer is not None:
+            self._lazy_timer.cancel()
+        self.flush_lazy()
+        for live in list(self.jobs.values()):
+            for timer in (live.lease_timer, live.expiry):
+                if timer is not None:
+                    timer.cancel()
+        self.crew.close()

@@ -1,0 +1,188 @@
+"""One connection of the agent: pumps a Link over a transport, serves output within credit and buffer space.
+
+Rules of this module:
+
+* What the peer may ask is decided in ``service``; what a frame may be, in ``wire``. Here bytes are moved.
+* Output is read from the spool only when there is credit *and* room in the transport's buffer: a stalled reader costs
+  a file offset.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Final
+
+from holdfast.errors import LocalProtocolError, OffsetGone, StorageError
+from holdfast.jobs.output import Reader
+from holdfast.wire.link import (
+    Cancelled,
+    CreditReceived,
+    DataReceived,
+    EndReceived,
+    HelloReceived,
+    Link,
+    LinkClosed,
+    RequestReceived,
+)
+from holdfast.wire.messages import ErrorCode, Failure
+from holdfast.wire.phases import Role
+
+if TYPE_CHECKING:
+    from holdfast.agent.service import Service
+    from holdfast.transport.unix import Peer as Credentials
+
+HIGH_WATER_BYTES: Final = 512 * 1024
+"""Unsent bytes in the transport above which no more output is read."""
+STALLED_S: Final = 30.0
+"""A peer whose socket takes nothing for so long, with bytes waiting, is cut off."""
+
+
+class Peer(asyncio.Protocol):
+    """A connected client.
+
+    Attributes:
+        instance: The client process's id from HELLO; carries its leases over reconnects.
+        principal: Who it is, by the kernel's word.
+        readers: Streams that read output.
+    """
+
+    def __init__(self, service: Service, credentials: Credentials | None, now: float) -> None:
+        self.link = Link(Role.AGENT, now=now)
+        self.instance = ""
+        self.principal = ""
+        self.credentials = credentials
+        self.readers: dict[int, Reader] = {}
+        self._service = service
+        self._loop = service.loop
+        self._transport: asyncio.Transport | None = None
+        self._paused = False
+        self._paused_at = 0.0
+        self._flushing = False
+        self._warming = False
+
+    # --- transport ---------------------------------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        transport.set_write_buffer_limits(high=HIGH_WATER_BYTES)
+
+    def data_received(self, data: bytes) -> None:
+        self._service.counters["bytes_in"] += len(data)
+        self.link.receive_data(data, now=self._loop.time())
+        self._handle_events()
+
+    def eof_received(self) -> bool:
+        self.link.receive_data(b"", now=self._loop.time())
+        self._handle_events()
+        return False
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._transport = None
+        if not self.link.closed:
+            self.link.receive_data(b"", now=self._loop.time())
+        while self.link.next_event() is not None:
+            pass
+        self._service.peer_gone(self)
+
+    def pause_writing(self) -> None:
+        self._paused = True
+        self._paused_at = self._loop.time()
+
+    def resume_writing(self) -> None:
+        self._paused = False
+        self.flush()
+
+    # --- what others use ---------------------------------------------------------------------------------------------
+
+    def flush(self) -> None:
+        """Send what there is to send: control frames first, then output in fair turns while there is room."""
+        transport = self._transport
+        if transport is None or self._flushing:
+            return
+        self._flushing = True
+        try:
+            link = self.link
+            self._write(transport)
+            while not self._paused and not self._warming and (turn := link.next_turn()) is not None:
+                reader = self.readers[turn.stream]
+                if not reader.channels[turn.channel].cached(turn.offset, turn.size):
+                    self._warm(reader, turn.channel, turn.offset, turn.size)
+                    break
+                try:
+                    data = reader.read(turn.channel, turn.offset, turn.size)
+                except OffsetGone as gone:
+                    link.send_gap(turn.stream, turn.channel, gone.first)
+                    reader.positions[turn.channel] = gone.first
+                    reader.offer_all(link)
+                    continue
+                except StorageError as error:
+                    link.fail(turn.stream, Failure(ErrorCode.INTERNAL, str(error), ran="yes"))
+                    self._service.reader_gone(self, turn.stream)
+                    continue
+                link.send_data(turn.stream, turn.channel, data)
+                self._service.served(self, reader, turn.channel)
+                self._write(transport)
+            self._write(transport)
+            if link.closed:
+                transport.close()
+        finally:
+            self._flushing = False
+
+    def close(self, code: int, text: str) -> None:
+        """Say CLOSE and end the connection."""
+        self.link.close(code, text)
+        self.flush()
+
+    def tick(self, now: float) -> None:
+        """Heartbeat and deadlines; called once a second for every peer."""
+        deadline = self.link.next_deadline()
+        if deadline is not None and now >= deadline:
+            self.link.handle_timeout(now=now)
+            self._handle_events()
+        if self._paused and now - self._paused_at > STALLED_S and self._transport is not None:
+            self._transport.abort()
+
+    # --- inside ------------------------------------------------------------------------------------------------------
+
+    def _handle_events(self) -> None:
+        link, service = self.link, self._service
+        while (event := link.next_event()) is not None:
+            try:
+                if isinstance(event, RequestReceived):
+                    service.requested(self, event.stream, event.request, event.body)
+                elif isinstance(event, CreditReceived):
+                    pass  # the turns know already; flush below
+                elif isinstance(event, DataReceived):
+                    service.stdin_data(self, event.stream, event.offset, event.data)
+                elif isinstance(event, EndReceived):
+                    service.stdin_end(self, event.stream, event.length)
+                elif isinstance(event, Cancelled):
+                    service.stream_gone(self, event.stream)
+                elif isinstance(event, HelloReceived):
+                    service.greeted(self, event.hello)
+                elif isinstance(event, LinkClosed) and event.error is not None:
+                    service.counters["protocol_errors"] += 1
+            except LocalProtocolError as error:
+                service.log(f"connection of {self.principal or 'a stranger'}: {error}")
+        self.flush()
+
+    def _write(self, transport: asyncio.Transport) -> None:
+        pieces = self.link.pieces_to_send()
+        if pieces:
+            self.link.sent(now=self._loop.time())
+            if len(pieces) == 1:
+                transport.write(pieces[0])
+            else:
+                transport.writelines(pieces)
+
+    def _warm(self, reader: Reader, channel: int, offset: int, size: int) -> None:
+        """Let a thread bring the bytes into the page cache, then go on; the loop never waits for a disk."""
+        self._warming = True
+
+        def done(_: object) -> None:
+            self._warming = False
+            self.flush()
+
+        future = self._loop.run_in_executor(None, reader.channels[channel].preload, offset, size)
+        future.add_done_callback(done)

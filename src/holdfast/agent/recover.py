@@ -1,0 +1,282 @@
+"""When an agent comes back: look at everything, let the table decide, do what it says.
+
+What is looked at: the journal's unfinished jobs, every shim's control file and lock, what the keeper has said, and
+whether the processes are there. The decision is ``jobs.recovery``; nothing is started that may have run before.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Final
+
+from holdfast.agent.board import Board
+from holdfast.agent.live import LiveJob, Stdin
+from holdfast.agent.takeover import found_ends, take_output
+from holdfast.errors import StorageError
+from holdfast.jobs.body import unpack
+from holdfast.jobs.lease import Lease
+from holdfast.jobs.machine import Job
+from holdfast.jobs.recovery import Action, Finding, KeeperSays, decide
+from holdfast.jobs.stimuli import (
+    Attached,
+    Exited,
+    ExitRecord,
+    FoundDamaged,
+    NothingInherited,
+    Spawned,
+)
+from holdfast.jobs.supervise import shim_directories, tended
+from holdfast.store import control
+from holdfast.store.files import move_aside
+from holdfast.store.rows import JobRow
+from holdfast.types import Cause, ExitStatus, JobId, JobState, ShimId
+
+if TYPE_CHECKING:
+    pass
+
+_ACTIVE: Final = (JobState.STARTING, JobState.RUNNING, JobState.ENDING)
+_AGAIN_S: Final = 0.2
+"""How often a pid without supervisor is looked at."""
+
+
+class Recovery:
+    """One pass over what the last agent left. Done before the first client is served."""
+
+    def __init__(self, board: Board) -> None:
+        self._board = board
+        self._slots: dict[ShimId, control.Slots] = {}
+        self._tended: set[ShimId] = set()
+        self._said: dict[ShimId, KeeperSays] = {}
+
+    def keeper_said(self, shim: ShimId, *, adopted: bool) -> None:
+        """The keeper's word about a dead shim, heard before or while recovery runs."""
+        self._said[shim] = "adopted" if adopted else "nothing_inherited"
+
+    def run(self) -> dict[str, int]:
+        """Bring the board up to date; counts of what was done, by action."""
+        self._look()
+        counts: dict[str, int] = {}
+        by_job = self._by_job()
+        for row in self._board.journal.unfinished():
+            live = self._restore(row)
+            shim = by_job.get(row.job, row.shim)
+            slots = self._slots.get(shim, control.Slots()) if shim is not None else control.Slots()
+            if not _about(slots, row.job):
+                slots = control.Slots()
+            action = decide(self._finding(row, shim, slots))
+            counts[action.value] = counts.get(action.value, 0) + 1
+            self._act(action, live, shim, slots)
+        self._tidy(by_job, counts)
+        for job in self._board.admission.startable():
+            self._board.start_waiting(self._board.jobs[job])
+        return counts
+
+    # --- looking -----------------------------------------------------------------------------------------------------
+
+    def _look(self) -> None:
+        for shim in shim_directories(self._board.state_dir):
+            try:
+                self._slots[shim], is_tended = tended(self._board.state_dir, shim)
+            except OSError:
+                self._slots[shim] = control.Slots()
+                continue
+            if is_tended:
+                self._tended.add(shim)
+
+    def _by_job(self) -> dict[JobId, ShimId]:
+        found: dict[JobId, ShimId] = {}
+        for shim, slots in self._slots.items():
+            for slot in slots:
+                if slot is not None and not isinstance(slot, control.Damaged):
+                    found[JobId(slot.job)] = shim
+                    break
+        return found
+
+    def _finding(self, row: JobRow, shim: ShimId | None, slots: control.Slots) -> Finding:
+        says: KeeperSays = "gone"
+        if shim is not None and shim in self._said:
+            says = self._said[shim]
+        elif shim is not None and self._board.crew.keeps(shim):
+            says = "unknown"
+        started = slots.started if isinstance(slots.started, control.Started) else None
+        return Finding(
+            claim=slots.claim is not None,
+            started=slots.started is not None or row.started_unix_s is not None,
+            main=slots.main is not None,
+            exit=slots.exit is not None,
+            damaged=bool(slots.damage()),
+            shim_alive=shim in self._tended,
+            keeper=says,
+            tree_alive=started is not None and _same_process(started, slots.claim),
+            same_boot=row.boot_id == self._board.boot_id,
+            power=row.durability == "power",
+        )
+
+    def _restore(self, row: JobRow) -> LiveJob:
+        board = self._board
+        job = Job.from_row(row, host=board.host)
+        live = LiveJob(job, row.principal, Lease(job.spec.on_disconnect))
+        live.body_hash = row.body_hash
+        packed = board.journal.body(row.job)
+        live.body = None if packed is None else unpack(packed)
+        if job.spec.stdin:
+            live.stdin = Stdin()
+        board.restore(live, (row.principal, row.key_hash))
+        board.admission.restore(row.job, running=row.state in _ACTIVE)
+        live.lease.recovered(board.loop.time())
+        board.touch_lease(live)
+        return live
+
+    # --- acting ------------------------------------------------------------------------------------------------------
+
+    def _act(self, action: Action, live: LiveJob, shim: ShimId | None, slots: control.Slots) -> None:
+        board, job = self._board, live.job
+        if action is Action.TAKE_RESULT:
+            assert isinstance(slots.exit, control.Exit)
+            assert shim is not None
+            if shim in self._tended:
+                board.crew.connect(shim, keeperless=not board.crew.keeps(shim))
+                board.step(live, Attached(shim, slots.exit.attempt))
+            else:
+                self._take(live, shim, slots, slots.exit)
+        elif action is Action.ATTACH:
+            assert shim is not None
+            self._attach(live, shim, slots)
+        elif action is Action.AWAIT_KEEPER:
+            assert shim is not None
+            self._attach(live, shim, slots, adopted=self._said.get(shim) == "adopted")
+        elif action in (Action.REQUEUE, Action.START_AGAIN):
+            if job.state is not JobState.QUEUED:
+                board.step(live, NothingInherited())
+        elif action is Action.TAKE_MAIN:
+            assert isinstance(slots.main, control.Main)
+            assert shim is not None
+            self._take(live, shim, slots, None)
+        elif action is Action.WATCH_PID:
+            assert isinstance(slots.started, control.Started)
+            assert shim is not None
+            self._attach(live, shim, slots, adopted=True)
+            self._watch(live, shim, slots.started.pid)
+        elif action is Action.LOST_SUPERVISOR:
+            board.lose(live, shim or ShimId(""), slots, "supervisor")
+        elif action is Action.LOST_HOST_RESTART:
+            board.lose(live, shim or ShimId(""), slots, "host_restart")
+        elif action is Action.DAMAGED:
+            ends = found_ends(slots)
+            directory = board.shim_directory(shim or ShimId(""))
+            stdout, stderr, live.taken = take_output(board.files, None, directory, live, ends)
+            reason = "; ".join(f"{control.SLOT_NAMES[d.slot]}: {d.reason}" for d in slots.damage())
+            board.step(live, FoundDamaged(reason, stdout, stderr))
+
+    def _attach(self, live: LiveJob, shim: ShimId, slots: control.Slots, *, adopted: bool = False) -> None:
+        board = self._board
+        attempt = slots.claim.attempt if isinstance(slots.claim, control.Claim) else max(1, live.job.attempt)
+        board.step(live, Attached(shim, attempt, adopted))
+        started = slots.started
+        if isinstance(started, control.Started) and live.job.pid is None and live.job.allows(Spawned):
+            board.step(live, Spawned(started.pid, 0, started.wall_ns / 1e9))
+        known = board.crew.shims.get(shim)
+        if known is not None:
+            board.adopt_shim(live, known)
+        else:
+            board.crew.connect(shim, keeperless=not board.crew.keeps(shim))
+
+    def _take(self, live: LiveJob, shim: ShimId, slots: control.Slots, record: control.Exit | None) -> None:
+        """The end is on disk and nobody tends the job any more."""
+        board, job = self._board, live.job
+        attempt = record.attempt if record is not None else max(1, job.attempt)
+        board.step(live, Attached(shim, attempt))
+        if record is not None:
+            board.finish(live, record, shim)
+            return
+        main = slots.main
+        assert isinstance(main, control.Main)
+        status = ExitStatus.from_wait_status(main.wait_status)
+        directory = board.shim_directory(shim)
+        stdout, stderr, live.taken = take_output(board.files, None, directory, live, found_ends(slots))
+        for channel in live.out.values():
+            if channel.digest is None:
+                channel.digest = channel.finish_digest()
+        stdout, stderr = (channel.as_taken() for channel in live.out.values())
+        started = slots.started
+        board.step(
+            live,
+            Exited(
+                ExitRecord(
+                    cause=Cause.SIGNALED if status.signal is not None else Cause.EXITED,
+                    status=status,
+                    started_unix_s=started.wall_ns / 1e9 if isinstance(started, control.Started) else None,
+                    ended_unix_s=main.wall_ns / 1e9,
+                    supervisor="agent",
+                ),
+                stdout,
+                stderr,
+            ),
+        )
+
+    def _watch(self, live: LiveJob, shim: ShimId, pid: int) -> None:
+        """Nobody supervises this process; its end is seen by pidfd, its status only if the kernel tells."""
+        try:
+            handle = os.pidfd_open(pid)
+        except OSError:
+            self._board.settle_orphan(live, shim)
+            return
+
+        def ended() -> None:
+            self._board.loop.remove_reader(handle)
+            os.close(handle)
+            self._board.settle_orphan(live, shim)
+
+        self._board.loop.add_reader(handle, ended)
+
+    def _tidy(self, by_job: dict[JobId, ShimId], counts: dict[str, int]) -> None:
+        """What belongs to no unfinished job: idle shims are used again, dead ones' files go, strangers are set aside."""
+        board = self._board
+        busy = {live.job.shim for live in board.jobs.values() if live.job.shim is not None}
+        for shim, slots in self._slots.items():
+            if shim in busy:
+                continue
+            jobs = [job for job, where in by_job.items() if where == shim]
+            if shim in self._tended:
+                if shim not in board.crew.shims:
+                    board.crew.connect(shim, keeperless=not board.crew.keeps(shim))
+                continue
+            if jobs and board.journal.job(jobs[0]) is None and jobs[0] not in board.jobs:
+                self._set_aside(board.shim_directory(shim), counts)
+            elif not slots.damage():
+                board.discard(shim)
+        for name in board.files.names():
+            if board.journal.job(JobId(name)) is None and JobId(name) not in board.jobs:
+                try:
+                    board.files.quarantine(name)
+                except StorageError as error:
+                    board.log(str(error))
+                counts[Action.QUARANTINE.value] = counts.get(Action.QUARANTINE.value, 0) + 1
+
+    def _set_aside(self, directory: str, counts: dict[str, int]) -> None:
+        try:
+            move_aside(directory, os.path.join(self._board.state_dir, "quarantine"))
+            counts[Action.QUARANTINE.value] = counts.get(Action.QUARANTINE.value, 0) + 1
+        except StorageError as error:
+            self._board.log(str(error))
+
+
+def _about(slots: control.Slots, job: JobId) -> bool:
+    """Whether these slots are of this job (damaged ones may be)."""
+    named = [slot.job for slot in slots if slot is not None and not isinstance(slot, control.Damaged)]
+    return job in named if named else bool(slots.damage())
+
+
+def _same_process(started: control.Started, claim: control.Claim | control.Damaged | None) -> bool:
+    """Whether the process with the recorded pid is the one that was spawned: its start lies between CLAIM and STARTED."""
+    if not isinstance(claim, control.Claim):
+        return False
+    try:
+        with open(f"/proc/{started.pid}/stat", "rb") as file:
+            stat = file.read()
+    except OSError:
+        return False
+    fields = stat[stat.rindex(b")") + 2 :].split()
+    start_ns = int(fields[19]) * 1_000_000_000 // os.sysconf("SC_CLK_TCK")
+    tick_ns = 1_000_000_000 // os.sysconf("SC_CLK_TCK")
+    return fields[0] != b"Z" and claim.boot_ns - 2 * tick_ns <= start_ns <= started.boot_ns + 2 * tick_ns
