@@ -86,7 +86,7 @@ def candidates(name: bytes, path: bytes) -> list[bytes]:
     """
     if b"/" in name:
         return [name]
-    return [directory.rstrip(b"/") + b"/" + name for directory in path.split(b":") if directory]
+    return [directory.rstrip(b"/") + b"/" + name for directory in path.split(b":") if directory] if name else []
 
 
 def _executable(name: bytes, path: bytes) -> bytes:
@@ -94,7 +94,7 @@ def _executable(name: bytes, path: bytes) -> bytes:
     if b"/" in name:
         return name
     denied = False
-    for candidate in candidates(name, path) if name else ():
+    for candidate in candidates(name, path):
         try:
             regular = stat.S_ISREG(os.stat(candidate).st_mode)
         except PermissionError:
