@@ -1,0 +1,146 @@
+"""``holdfast agent``: run, start, stop and ask the agent."""
+
+from __future__ import annotations
+
+import os
+import select
+import time
+from typing import Any, Final
+
+import click
+import msgspec
+
+from holdfast.cli import exit_codes
+from holdfast.cli.documents import to_pretty_json
+from holdfast.cli.options import DURATION, AgentVerb, json_flag
+from holdfast.cli.out import write_all
+from holdfast.cli.session import Session
+from holdfast.config import load
+from holdfast.errors import ConnectFailed
+from holdfast.units import format_duration
+from holdfast.wire.messages import StatusAnswer
+
+STOP_S: Final = 10.0
+
+
+@click.group(name="agent", short_help="Run, start, stop and ask the agent.")
+def command() -> None:
+    """The agent keeps jobs: it starts them, stores their output and answers for them.
+
+    A private one of the user is started by itself when it is needed, and leaves when nothing needs it.
+    """
+
+
+@command.command(name="run")
+@click.option("--state-dir", metavar="DIR", help="Where the agent keeps its state (HOLDFAST_STATE_DIR).")
+@click.option("--embedded", is_flag=True, help="As a user's private agent: leave when nothing needs it.")
+@click.option(
+    "--keeper-fd", type=click.IntRange(0), metavar="N", help="Socket of the keeper that starts this agent again."
+)
+def run(state_dir: str | None, embedded: bool, keeper_fd: int | None) -> int:
+    """Run the agent in the foreground until it is told to leave (`agent stop`, SIGTERM)."""
+    from holdfast.agent import app
+
+    settings = load(overrides={"state_dir": state_dir})
+    return app.run(state_dir=settings.state_dir, embedded=embedded, keeper_fd=keeper_fd, settings=settings)
+
+
+@command.command(cls=AgentVerb, name="start")
+def start(session: Session) -> int:
+    """Start the local agent if none runs; return when it answers."""
+    with session.connect() as host:
+        session.voice.note(f"the agent runs, pid {host.status().agent.get('pid')}")
+    return exit_codes.OK
+
+
+@command.command(cls=AgentVerb, name="stop")
+@click.option(
+    "--jobs", is_flag=True, help="End the jobs, too; otherwise they go on and the next agent takes them over."
+)
+@click.option(
+    "--timeout", type=DURATION, default=STOP_S, metavar="D", help="Longest wait for it to be gone (default: 10s)."
+)
+def stop(session: Session, jobs: bool, timeout: float) -> int:
+    """End the agent and return when it is gone. Exit code 0 also when none runs; none is started."""
+    deadline = time.monotonic() + timeout
+    try:
+        with session.connect(start=False) as host:
+            status = host.status()
+            leaving = [_held(pid) for pid in _pids(status, with_keeper=jobs or not status.jobs.get("running"))]
+            host.shutdown(jobs=jobs)
+    except ConnectFailed as exc:
+        session.voice.detail(f"no agent runs: {exc}")
+        return exit_codes.OK
+    try:
+        gone = all(_gone(pidfd, deadline) for pidfd in leaving)
+    finally:
+        for pidfd in leaving:
+            if pidfd is not None:
+                os.close(pidfd)
+    if not gone:
+        session.voice.error(f"the agent was told to leave and is still there after {format_duration(timeout)}")
+        return exit_codes.HOLDFAST
+    return exit_codes.OK
+
+
+@command.command(cls=AgentVerb, name="status")
+@json_flag
+def status(session: Session, as_json: bool) -> int:
+    """Say what the agent is and does. Exit code 3 when none runs; none is started."""
+    try:
+        with session.connect(start=False) as host:
+            answer = host.status()
+    except ConnectFailed as exc:
+        session.voice.say(f"no agent runs: {exc}")
+        return exit_codes.NO_AGENT
+    if as_json:
+        write_all(1, to_pretty_json(msgspec.structs.asdict(answer)))
+    else:
+        click.echo(status_text(answer))
+    return exit_codes.OK
+
+
+def status_text(answer: StatusAnswer) -> str:
+    """The agent's state for people, one fact a line. Pure."""
+    facts = [
+        ("agent", _process(answer.agent)),
+        ("keeper", _process(answer.keeper)),
+        ("socket", answer.socket),
+        ("state", answer.state_dir),
+        ("jobs", _counts(answer.jobs)),
+        ("counters", _counts(answer.counters)),
+    ]
+    return "\n".join(f"{name:9} {text}" for name, text in facts)
+
+
+def _process(facts: dict[str, Any]) -> str:
+    pid = facts.get("pid")
+    rest = ", ".join(f"{name} {value}" for name, value in facts.items() if name != "pid")
+    return f"pid {pid}{', ' if rest else ''}{rest}" if pid else "none"
+
+
+def _counts(counts: dict[str, int]) -> str:
+    return ", ".join(f"{count} {name}" for name, count in counts.items()) or "none"
+
+
+def _pids(status: StatusAnswer, *, with_keeper: bool) -> list[int]:
+    """Processes that will be gone after a shutdown: the keeper stays where it has jobs to keep."""
+    found = [status.agent.get("pid"), status.keeper.get("pid") if with_keeper else None]
+    return [pid for pid in found if isinstance(pid, int)]
+
+
+def _held(pid: int) -> int | None:
+    """A pidfd: it cannot come to mean another process; None if this one is gone already."""
+    try:
+        return os.pidfd_open(pid)
+    except ProcessLookupError:
+        return None
+
+
+def _gone(pidfd: int | None, deadline: float) -> bool:
+    """Whether the process has ended by the deadline (a pidfd becomes readable then, pidfd_open(2))."""
+    if pidfd is None:
+        return True
+    poll = select.poll()
+    poll.register(pidfd, select.POLLIN)
+    return bool(poll.poll(max(0.0, deadline - time.monotonic()) * 1000))

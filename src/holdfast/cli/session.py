@@ -1,0 +1,60 @@
+"""What a verb works with: settings, our voice, and the way to a host."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import holdfast
+from holdfast.cli.voice import Voice
+from holdfast.config import Settings
+from holdfast.units import format_duration
+
+if TYPE_CHECKING:
+    from holdfast import Host, LinkChange
+
+
+class Session:
+    """Settings and voice of one call of the command line.
+
+    Args:
+        settings: With the flags already in them.
+        voice: Where our words go.
+    """
+
+    def __init__(self, settings: Settings, voice: Voice) -> None:
+        self.settings = settings
+        self.voice = voice
+
+    def connect(self, *, start: bool = True) -> Host:
+        """An open connection to the host that was named; cuts are told on standard error.
+
+        Args:
+            start: Start the local agent if none runs.
+        """
+        return holdfast.connect(
+            self.settings.host,
+            timeout=self.settings.connect_timeout_s,
+            state_dir=self.settings.state_dir,
+            start=start,
+            on_link_event=self.tell_link_change,
+        )
+
+    def output_format(self, given: str | None) -> str:
+        """How to print: the flag, else the setting."""
+        return given or self.settings.output
+
+    def tell_link_change(self, change: LinkChange) -> None:
+        """One line when the connection is lost, one when it is there again; further attempts with ``-v``."""
+        if change.kind == "retrying":
+            self.voice.detail(link_line(change))
+        else:
+            self.voice.say(link_line(change))
+
+
+def link_line(change: LinkChange) -> str:
+    """What to say of a lost or resumed connection."""
+    if change.kind == "resumed":
+        return "connected again; going on where it stopped"
+    what = "connection lost, jobs go on" if change.kind == "lost" else f"attempt {change.attempt} to connect failed"
+    reason = f" ({change.reason})" if change.reason else ""
+    return f"{what}{reason}; next try in {format_duration(change.delay_s)}"
