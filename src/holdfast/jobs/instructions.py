@@ -16,8 +16,8 @@ from holdfast.types import Cause, JobId, Receipt, ShimId
 class Record(msgspec.Struct, frozen=True):
     """Submit these writes as one transaction.
 
-    ``lazy``: nothing waits for it; it may be held back (100 ms is sensible) and must be dropped once a later
-    record of the same job is submitted, which says all of it again. A job that lasts 1 ms so costs two writes.
+    ``lazy``: nothing waits for it, and it may be held back (100 ms is sensible). It is dropped once a later record of
+    the same job is submitted, which says all of it again. So a job that lasts 1 ms costs two writes.
     """
 
     writes: tuple[Write, ...]

@@ -274,26 +274,21 @@ class Job:
         return out + self._stop_again()
 
     def _spawned(self, s: Spawned, came_from: JobState, now: float) -> list[Instruction]:
+        self.pid, self.start_ticks, self.started_unix_s = s.pid, s.start_ticks, s.started_unix_s
         if came_from is not STARTING:  # the shim says it again after the agent came back
             return []
-        self.pid, self.start_ticks, self.started_unix_s = s.pid, s.start_ticks, s.started_unix_s
+        if self.stop is not None:
+            self.state = ENDING
+        event = AppendEvent(self.id, "started", s.started_unix_s, b'{"pid":%d}' % s.pid)
+        ending = (MarkEnding(self.id),) if self.state is ENDING else ()
         out: list[Instruction] = [
-            Record(
-                (
-                    MarkStarted(self.id, s.pid, s.start_ticks, s.started_unix_s),
-                    AppendEvent(self.id, "started", s.started_unix_s, b'{"pid":%d}' % s.pid),
-                ),
-                lazy=True,
-            ),
+            Record((*self._started_writes(), event, *ending), lazy=True),
             Notify("started"),
         ]
         if self._signals:
             out += [Signal(signal.signum, signal.scope, self.adopted) for signal in self._signals]
             self._signals = []
-        if self.stop is not None:
-            self.state = ENDING
-            out += self._stop_again()
-        return out
+        return out + self._stop_again()
 
     def _spawn_failed(self, s: SpawnFailed, _from: JobState, now: float) -> list[Instruction]:
         receipt = receipts.without_exit(
@@ -376,6 +371,11 @@ class Job:
             boot_id=self.boot_id,
         )
 
+    def _started_writes(self) -> tuple[MarkStarted, ...]:
+        if self.pid is None or self.start_ticks is None or self.started_unix_s is None:
+            return ()
+        return (MarkStarted(self.id, self.pid, self.start_ticks, self.started_unix_s),)
+
     def _stop_again(self) -> list[Instruction]:
         stop = self.stop
         if stop is None or not (self.state is ENDING or self.adopted):
@@ -392,8 +392,9 @@ class Job:
         self.stop = stop
         record = Record(
             (
+                *self._started_writes(),  # again: this record takes the place of a lazy one
                 MarkEnding(self.id, self.state, stop.cause, stop.by, stop.grace_s),
-                AppendEvent(self.id, "ending", now, msgspec.json.encode({"cause": stop.cause, "by": stop.by})),
+                AppendEvent(self.id, "ending", now, _encode({"cause": stop.cause, "by": stop.by})),
             )
         )
         if self.state is STARTING:  # delivered by Spawned; an adopted tree exists already
