@@ -21,7 +21,7 @@ LONGEST_PAUSE_S: Final = 0.7
 _SGR = re.compile(r"\x1b\[([0-9;]*)m")
 _CLASSES: Final = {"1": "b", "2": "d", "31": "r", "32": "g", "33": "y", "34": "u", "36": "c"}
 _STYLE: Final = """\
-text{font:14px ui-monospace,SFMono-Regular,Menlo,Consolas,"DejaVu Sans Mono",monospace;fill:#d5dae3;white-space:pre}
+text{font:14px ui-monospace,SFMono-Regular,Menlo,Consolas,"DejaVu Sans Mono",monospace;fill:#d5dae3}
 .b{font-weight:bold;fill:#fff}.d{fill:#8b94a5}.r{fill:#ff7b72}.g{fill:#6fd08c}.y{fill:#e3c267}.u{fill:#7fb4ff}.c{fill:#76d7d7}
 .t{animation:show .01s both}
 @keyframes show{from{opacity:0}to{opacity:1}}
@@ -63,7 +63,7 @@ def render(lines: Sequence[Line], *, columns: int, title: str) -> str:
     width = round(2 * MARGIN_PX + columns * CHARACTER_PX)
     height = BAR_PX + 2 * MARGIN_PX + len(lines) * LINE_PX
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" role="img">',
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" role="img" xml:space="preserve">',
         f"<title>{escape(title)}</title>",
         f"<style>{_STYLE}</style>",
         f'<rect width="{width}" height="{height}" rx="9" fill="#171b22"/>',
