@@ -16,7 +16,7 @@ KeyKind = Literal["user", "generated"]
 """``user`` keys are remembered until they are forgotten by name; ``generated`` ones until their horizon."""
 
 INLINE_OUTPUT_BYTES = 64 * 1024
-"""Most bytes of one channel kept in the journal row; longer outputs are files (docs/spec/journal.md)."""
+"""Most bytes of one channel kept in the journal row; longer outputs are files."""
 
 
 class InsertJob(msgspec.Struct, frozen=True, kw_only=True):
