@@ -261,13 +261,13 @@ def test_watch_tells_once(shim: ShimClient) -> None:
 
 
 def test_limit_holds_the_output_back(shim: ShimClient) -> None:
-    shim.start("sh", "-c", "head -c 1000000 /dev/zero; echo end >&2", rule=control.BLOCK, limit_bytes=1000)
+    shim.start("sh", "-c", "head -c 4000000 /dev/zero; echo end >&2", rule=control.BLOCK, limit_bytes=1000)
     wait_until(lambda: len(shim.out) == 1000, "output up to the limit")
     shim.say(messages.Limit(1, 500_000))
     wait_until(lambda: len(shim.out) == 500_000, "output up to the next limit")
     assert shim.err == b""
     shim.say(messages.Limit(1))
-    assert shim.exit().out_bytes == 1_000_000
+    assert shim.exit().out_bytes == 4_000_000
 
 
 def test_pause_and_resume(shim: ShimClient) -> None:

@@ -70,7 +70,9 @@ class Keeper:
     def _handle_timeouts(self, now: int) -> None:
         for one in tuple(self._adopted):
             self._guard(one.handle_timeout, now)
-        self._look_again()
+        if self._waiting:
+            self._guard(self._look_again)
+            self._guard(self._check_trees)
         self._guard(self._agent.handle_timeout, now)
 
     def _guard(self, act: Callable[..., None], *args: object) -> None:
@@ -182,48 +184,58 @@ class Keeper:
                 self._look_again()
             else:
                 self._reap_orphan(dead.si_pid, dead.si_code, dead.si_status)
-        for one in tuple(self._adopted):
-            self._check_tree(one)
+        self._check_trees()
 
     def _reap_orphan(self, pid: int, code: int, status: int) -> None:
-        owner = self._owner(pid)
-        if owner is not None:
-            self._guard(owner.child_died, pid, code, status)
-            owner.members.discard(pid)
+        owner = next((one for one in self._adopted if pid in one.members), None)
+        if owner is None:
+            self._take_in()
+            owner = next((one for one in self._adopted if pid in one.members), None)
+        if owner is None:
+            if not any(pid in inherited for _, _, inherited in self._waiting):
+                os.waitpid(pid, 0)
             return
-        dead = self._dead_shims()
-        if dead:  # perhaps it was theirs: then it has an owner when it comes up again
-            self._bury(dead)
-            return
-        os.waitpid(pid, 0)
+        self._guard(owner.child_died, pid, code, status)
+        owner.members.discard(pid)
 
-    def _check_tree(self, one: adoption.Adopted) -> None:
-        one.learn_sessions()
-        for process in self._unknown():
-            owner = self._owner(process.pid)
+    def _check_trees(self) -> None:
+        if self._adopted:
+            self._take_in()
+        for one in tuple(self._adopted):
+            if not one.members:
+                self._guard(one.tree_gone)
+
+    def _take_in(self) -> None:
+        """Gives each new orphan to the adopted job that it comes from.
+
+        Listed first, dead shims second: whatever a shim leaves is our child only after its death, so what was listed
+        comes from a shim that this look finds dead, or from a job adopted before.
+        """
+        for one in self._adopted:
+            one.learn_sessions()
+        orphans = self._unknown()
+        dead = self._dead_shims()
+        if dead:
+            self._bury(dead)
+            orphans = [process for process in orphans if process.pid not in self._known()]
+        for process in orphans:
+            owner = next((one for one in self._adopted if one.owns(process)), None)
+            if owner is None and len(self._adopted) == 1:
+                owner = self._adopted[0]
             if owner is not None:
                 owner.members.add(process.pid)
-        if not one.members:
-            self._guard(one.tree_gone)
 
-    def _owner(self, pid: int) -> adoption.Adopted | None:
-        """The adopted job that a child of ours, which is no shim, comes from."""
-        for one in self._adopted:
-            if pid in one.members:
-                return one
-        process = tree.process(pid)
-        for one in self._adopted:
-            if process is not None and one.owns(process):
-                return one
-        return self._adopted[0] if len(self._adopted) == 1 else None
-
-    def _unknown(self) -> list[tree.Process]:
-        """Children of ours that nobody has accounted for."""
+    def _known(self) -> set[int]:
         known = {*self._children, self._agent.pid}
         for one in self._adopted:
             known |= one.members
         for _, _, inherited in self._waiting:
             known.update(inherited)
+        return known
+
+    def _unknown(self) -> list[tree.Process]:
+        """Children of ours that nobody has accounted for."""
+        known = self._known()
         found = (tree.process(pid) for pid in tree.children(self._pid) if pid not in known)
         return [process for process in found if process is not None]
 
@@ -308,19 +320,18 @@ class Keeper:
         else:
             child.drop_stdin()
             one.drain()
-        self._check_tree(one)
 
     def _settle(self) -> None:
         """Tells what has been recorded, and lets go of what is over."""
         if self._asked_to_end and not self._leaving:
             self._agent.leave()
         for one in tuple(self._adopted):
-            if one.recorded and not one.told:
-                one.told = True
-                self._tell(one.shim, messages.Finished(one.shim))
             if one.parted:
                 self._adopted.remove(one)
                 one.close()
+            if one.recorded and not one.told:
+                one.told = True
+                self._tell(one.shim, messages.Finished(one.shim))
 
 
 def main(state_dir: str, agent_fd: int, agent_argv: list[str]) -> None:

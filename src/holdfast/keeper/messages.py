@@ -119,7 +119,11 @@ class Watch(NamedTuple):
 
 
 class Limit(NamedTuple):
-    """The pump of this channel (1, 2) may write up to this offset; what comes beyond waits in the pipe."""
+    """The pump of this channel (1, 2) may write up to this offset; what comes beyond waits in the pipe.
+
+    When the job's tree is dead, what its pipe still holds (1 MiB at most) is written in any case: an end waits for no
+    reader.
+    """
 
     channel: int
     offset: int = NO_LIMIT
