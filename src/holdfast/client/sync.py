@@ -102,7 +102,7 @@ class Host(HostBase[Connection]):
             self._connection.submit(feed)
             receipt = self._connection.wait(feed, feed.poll_receipt)
         except BaseException:
-            self._abandon(feed)
+            self._connection.abandon(feed)
             raise
         return results.completed(
             args,
@@ -191,10 +191,6 @@ class Host(HostBase[Connection]):
     ) -> None:
         self.close()
 
-    def _abandon(self, feed: JobFeed) -> None:
-        """Stop the job of a run that nobody waits for any more, without a further wait."""
-        self._connection.abandon(feed)
-
 
 class Job(JobBase[Connection]):
     """One job of a host. Made by ``Host.start`` and ``Host.job``; good for as long as its host is open."""
@@ -249,9 +245,8 @@ class Job(JobBase[Connection]):
         Raises:
             OffsetGone: this offset is no longer kept; ``.first`` is the oldest that is.
         """
-        feed = JobFeed.read(
-            self.id, ReadPlan((channel,), {channel: offset}, follow=False, exact=True), most_bytes=limit
-        )
+        plan = ReadPlan((channel,), {channel: offset}, follow=False)
+        feed = JobFeed.read(self.id, plan, most_bytes=limit)
         try:
             self._connection.submit(feed)
             self._connection.wait(feed, feed.poll_collected)
@@ -327,8 +322,8 @@ class Job(JobBase[Connection]):
         return self._connection.call(calls.verify(self.id))
 
     def detach(self) -> None:
-        """Give up the attachment of ``start``: output is no longer sent here. The job goes on; see ``on_disconnect``."""
-        self._connection.release(self._feed)
+        """Give up the attachment of ``start``: no output is sent here any more, and ``on_disconnect`` takes effect."""
+        self._connection.detach(self._feed)
 
 
 class Stdin:
@@ -345,15 +340,13 @@ class Stdin:
             ClosedError: closed before.
             Conflict: the job takes no input (any more).
         """
-        self._connection.submit(self._feed)
-        self._feed.write(data)
+        self._connection.change(self._feed, lambda: self._feed.write(data))
         self._connection.wait(self._feed, self._feed.poll_room)
         return len(data)
 
     def close(self) -> None:
         """End of file for the command, after everything written. Any number of times."""
-        self._connection.submit(self._feed)
-        self._feed.close()
+        self._connection.change(self._feed, self._feed.close)
         self._connection.wait(self._feed, self._feed.poll_sent)
 
     @property
