@@ -25,15 +25,20 @@ class Turn(msgspec.Struct, frozen=True, gc=False):
 
 
 class Outflow:
-    """What may be sent on one channel: sent up to ``offset``, allowed up to ``limit``, known to exist up to ``end``."""
+    """What may be sent on one channel: sent up to ``offset``, allowed up to ``limit``, known to exist up to ``end``.
 
-    __slots__ = ("channel", "end", "limit", "offset", "queued", "stream")
+    ``granted`` is the last limit that the receiver named. A GAP of ours raises ``limit`` above it, and a CREDIT that
+    crosses that GAP on the wire knows nothing of it.
+    """
+
+    __slots__ = ("channel", "end", "granted", "limit", "offset", "queued", "stream")
 
     def __init__(self, stream: int, channel: int, *, offset: int, limit: int) -> None:
         self.stream = stream
         self.channel = channel
         self.offset = offset
         self.limit = limit
+        self.granted = limit
         self.end = offset
         self.queued = False
 
@@ -48,12 +53,13 @@ class Outflow:
         Raises:
             RemoteProtocolError: lower than before, or raised by less than ``limits.CREDIT_STEP_BYTES``.
         """
-        if limit < self.limit + CREDIT_STEP_BYTES:
+        if limit < self.granted + CREDIT_STEP_BYTES:
             raise RemoteProtocolError(
-                f"credit from {self.limit} to {limit}: it must rise by {CREDIT_STEP_BYTES} bytes at least",
+                f"credit from {self.granted} to {limit}: it must rise by {CREDIT_STEP_BYTES} bytes at least",
                 code=ErrorCode.FLOW_CONTROL,
             )
-        self.limit = limit
+        self.granted = limit
+        self.limit = max(self.limit, limit)
 
 
 class Inflow:

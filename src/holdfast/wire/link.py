@@ -9,7 +9,8 @@ Rules:
 * There is no session: nothing here outlives the connection. Resuming is asking again by key and offset.
 * Late frames for a stream that has been answered are dropped silently (they crossed the answer on the wire); frames
   for a stream that was never opened are a protocol error.
-* What the peer would have to refuse is refused here, as a ``LocalProtocolError``, before a byte of it is sent.
+* What the peer would have to refuse is refused here, as a ``LocalProtocolError``, before a byte of it is sent. What
+  concerns a stream that is over is dropped: the peer may have cancelled it in the same breath as it asked.
 """
 
 from __future__ import annotations
@@ -240,14 +241,14 @@ class Link:
 
     def send_end(self, stream: int, channel: int, length: int, end: End = NO_END) -> None:
         """End a channel at its total ``length``; all of it must have been sent."""
-        self._streams.end_out(stream, channel, length)
-        header = b"" if end is NO_END else encode(end)
-        self._out.append(encode_frame(_END, channel=channel, stream=stream, position=length, header=header))
+        if self._streams.end_out(stream, channel, length):
+            header = b"" if end is NO_END else encode(end)
+            self._out.append(encode_frame(_END, channel=channel, stream=stream, position=length, header=header))
 
     def send_gap(self, stream: int, channel: int, offset: int) -> None:
         """Tell the reader that the bytes before ``offset`` are gone, and go on from there."""
-        self._streams.skip_out(stream, channel, offset)
-        self._send(encode_frame(_F.GAP, channel=channel, stream=stream, position=offset))
+        if self._streams.skip_out(stream, channel, offset):
+            self._send(encode_frame(_F.GAP, channel=channel, stream=stream, position=offset))
 
     def expect(self, stream: int, channel: int, *, offset: int, limit: int) -> None:
         """Accept DATA on a channel of an open stream from ``offset`` up to ``limit``."""

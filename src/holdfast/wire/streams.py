@@ -10,7 +10,7 @@ from typing import Final
 
 from holdfast.errors import LocalProtocolError, RemoteProtocolError
 from holdfast.wire.codes import ErrorCode
-from holdfast.wire.flow import Inflow, Outflow, TokenBucket, Turns
+from holdfast.wire.flow import Inflow, TokenBucket, Turns
 from holdfast.wire.limits import STREAM_HIGHEST, STREAMS_OPEN, STREAMS_PER_S
 
 
@@ -109,12 +109,14 @@ class Streams:
         return inflow
 
     def expect(self, number: int, channel: int, *, offset: int, limit: int) -> None:
-        """Open a channel for receiving.
+        """Open a channel for receiving; nothing on a stream that is over.
 
         Raises:
-            LocalProtocolError: the stream is not open.
+            LocalProtocolError: no such stream was ever opened.
         """
-        self.need(number).inflows[channel] = Inflow(offset=offset, limit=limit)
+        stream = self.own(number)
+        if stream is not None:
+            stream.inflows[channel] = Inflow(offset=offset, limit=limit)
 
     def grant(self, number: int, channel: int, limit: int) -> bool:
         """Whether raising the limit of a received channel is worth a CREDIT; if so, it is raised."""
@@ -122,55 +124,69 @@ class Streams:
         inflow = stream.inflows.get(channel) if stream else None
         return inflow is not None and not inflow.ended and inflow.grant(limit)
 
-    def open_out(self, number: int, channel: int, *, offset: int, limit: int) -> Outflow:
-        """Open a channel for sending.
+    def open_out(self, number: int, channel: int, *, offset: int, limit: int) -> None:
+        """Open a channel for sending; nothing on a stream that is over.
 
         Raises:
-            LocalProtocolError: the stream is not open, or the channel already is.
+            LocalProtocolError: no such stream was ever opened, or the channel was before.
         """
-        stream = self.need(number)
+        stream = self.own(number)
+        if stream is None:
+            return
         if channel in stream.outflows:
             raise LocalProtocolError(f"channel {channel} was opened before on stream {number}")
         stream.outflows.append(channel)
-        return self.turns.open(number, channel, offset=offset, limit=limit)
+        self.turns.open(number, channel, offset=offset, limit=limit)
 
-    def end_out(self, number: int, channel: int, length: int) -> None:
+    def end_out(self, number: int, channel: int, length: int) -> bool:
         """End a channel at its total length; one that was never opened ends without a byte.
 
+        Returns:
+            Whether END is to be sent; False on a stream that is over.
+
         Raises:
-            LocalProtocolError: the stream is not open, the channel has ended, or was sent up to another offset.
+            LocalProtocolError: no such stream was ever opened, the channel has ended, or was sent up to another offset.
         """
-        stream = self.need(number)
+        stream = self.own(number)
+        if stream is None:
+            return False
         flow = self.turns.get(number, channel)
         if flow is None:
             if channel in stream.outflows:
                 raise LocalProtocolError(f"channel {channel} has ended already on stream {number}")
             stream.outflows.append(channel)
-            return
+            return True
         if flow.offset != length:
             raise LocalProtocolError(f"END at {length} of channel {channel}, sent up to {flow.offset}")
         self.turns.close(number, channel)
+        return True
 
-    def skip_out(self, number: int, channel: int, offset: int) -> None:
+    def skip_out(self, number: int, channel: int, offset: int) -> bool:
         """Go on sending a channel from ``offset``: what was before it is gone.
+
+        Returns:
+            Whether GAP is to be sent; False on a stream that is over.
 
         Raises:
             LocalProtocolError: the channel is not open, or ``offset`` is not further on.
         """
+        if self.own(number) is None:
+            return False
         flow = self.turns.get(number, channel)
         if flow is None or offset <= flow.offset:
             raise LocalProtocolError(f"GAP to {offset} on stream {number} channel {channel}: not open, or not forward")
         self.turns.skip(flow, offset)
+        return True
 
-    def need(self, number: int) -> Stream:
-        """An open stream.
+    def own(self, number: int) -> Stream | None:
+        """A stream of our own doing; None: it is over, as when the peer's CANCEL came in right behind its request.
 
         Raises:
-            LocalProtocolError: it is not open.
+            LocalProtocolError: no such stream was ever opened.
         """
         stream = self._open.get(number)
-        if stream is None:
-            raise LocalProtocolError(f"stream {number} is not open")
+        if stream is None and (number > self.newest or not number & 1):
+            raise LocalProtocolError(f"stream {number} was never opened")
         return stream
 
     def finish(self, number: int) -> bool:

@@ -90,6 +90,17 @@ def test_a_gap_beyond_the_credit_raises_it_on_both_sides_alike() -> None:
     assert (inflow.offset, inflow.limit) == (outflow.offset, outflow.limit) == (100, 100)
 
 
+@pytest.mark.parametrize(("gap", "limit"), [(1, 4096), (4000, 4096), (50_000, 50_000)])
+def test_a_credit_that_crosses_a_gap_is_taken(gap: int, limit: int) -> None:
+    turns = Turns()
+    outflow = turns.open(1, 1, offset=0, limit=0)
+    turns.skip(outflow, gap)
+    turns.credit(outflow, CREDIT_STEP_BYTES)
+    assert outflow.limit == limit
+    with pytest.raises(RemoteProtocolError, match="from 4096"):
+        turns.credit(outflow, CREDIT_STEP_BYTES)
+
+
 def test_a_gap_takes_a_channel_without_credit_out_of_the_turns() -> None:
     turns = Turns()
     flow = turns.open(1, 1, offset=0, limit=10)

@@ -116,7 +116,11 @@ def test_a_channel_is_opened_and_ended_once() -> None:
 def test_ending_a_stream_ends_its_turns() -> None:
     streams = Streams(now=0.0)
     number, _ = streams.begin()
-    streams.turns.offer(streams.open_out(number, 200, offset=0, limit=10), 10)
+    streams.open_out(number, 200, offset=0, limit=10)
+    flow = streams.turns.get(number, 200)
+    assert flow is not None
+    streams.turns.offer(flow, 10)
+    assert streams.turns.next_turn() is not None
     streams.finish(number)
     assert streams.turns.next_turn() is None
     streams.clear()
