@@ -61,6 +61,13 @@ class Connector(msgspec.Struct, frozen=True):
         directory = os.path.dirname(self.path)
         return embedded.connect(directory, start=self.start, timeout_s=self.timeout_s, cancelled=cancelled)
 
+    def connect_nowait(self) -> socket.socket | None:
+        """A connected socket if somebody listens and has room; None: ``connect`` must be asked, which waits."""
+        try:
+            return unix.connect(self.path, timeout_s=0.0)
+        except ConnectFailed:
+            return None
+
     def replaces(self, welcome: Welcome) -> bool:
         """Whether this agent is a private one of an older version than ours, to be replaced (its jobs go on)."""
         return self.is_local and self.start and embedded.is_older(welcome.software, SOFTWARE)

@@ -1,0 +1,398 @@
+"""The asyncio driver: one protocol object per connection, on whatever loop runs (asyncio's own or uvloop).
+
+Rules:
+
+* Everything happens on the loop's thread, so nothing is locked. ``close`` may be called twice.
+* The transport's buffer is kept small: the session is asked for more only when the transport wants more.
+* Starting a private agent blocks, so that alone goes to a thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import socket
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final, TypeVar, cast
+
+from holdfast.client.calls import Call, shutdown
+from holdfast.client.connector import Connector
+from holdfast.client.exchange import CallExchange, Exchange
+from holdfast.client.identity import SOFTWARE, fresh_key, instance_id, watch_forks
+from holdfast.client.session import LinkChange, Phase, Session
+from holdfast.errors import ClosedError, ConnectFailed, DeadlineExceeded, HoldfastError
+from holdfast.wire.messages import Welcome
+
+if TYPE_CHECKING:
+    from holdfast.client.feed import JobFeed
+
+T = TypeVar("T")
+
+READ_BYTES: Final = 1 << 18
+STOP_S: Final = 1.0
+"""How long ``close`` waits for the ids of abandoned runs, to stop them by."""
+
+
+class Connection:
+    """A connection that comes back. Made by ``open``; belongs to the loop that it was opened on."""
+
+    def __init__(
+        self, connector: Connector, session: Session, on_link_event: Callable[[LinkChange], None] | None
+    ) -> None:
+        self.address = connector.address
+        self.is_local = connector.is_local
+        self._connector = connector
+        self._session = session
+        self._on_link_event = on_link_event
+        self._loop = asyncio.get_running_loop()
+        self._opened = Exchange()
+        self._transport: asyncio.Transport | None = None
+        self._writable = True
+        self._closed = False
+        self._close_reason = ""
+        self._timer: asyncio.TimerHandle | None = None
+        self._connecting: asyncio.Task[None] | None = None
+        self._abandoned: set[JobFeed] = set()
+        self._buffer = bytearray(READ_BYTES)
+        watch_forks(self)
+
+    @classmethod
+    async def open(
+        cls,
+        address: str,
+        timeout: float,
+        state_dir: str | None,
+        start: bool,
+        reconnect_s: float | None,
+        on_link_event: Callable[[LinkChange], None] | None,
+    ) -> Connection:
+        """A connection that is welcomed; see ``aio.connect``."""
+        connector = Connector.of(address, state_dir, start=start, timeout_s=timeout)
+        connection = await cls._opened_by(connector, timeout, reconnect_s, on_link_event)
+        if connector.replaces(connection.welcome):
+            await connection.call(shutdown(jobs=False), timeout)
+            await connection.close()
+            connection = await cls._opened_by(connector, timeout, reconnect_s, on_link_event)
+        return connection
+
+    @classmethod
+    async def _opened_by(
+        cls,
+        connector: Connector,
+        timeout: float,
+        reconnect_s: float | None,
+        on_link_event: Callable[[LinkChange], None] | None,
+    ) -> Connection:
+        session = Session(
+            instance=instance_id(),
+            software=SOFTWARE,
+            random=random.random,
+            connect_s=timeout,
+            reconnect_s=reconnect_s,
+        )
+        connection = cls(connector, session, on_link_event)
+        try:
+            await connection._open(connection._loop.time() + timeout)
+        except BaseException:
+            await connection.close()
+            raise
+        return connection
+
+    @property
+    def welcome(self) -> Welcome:
+        """What the agent said of itself at the last greeting."""
+        welcome = self._session.welcome
+        assert welcome is not None, "open() has waited for it"
+        return welcome
+
+    @staticmethod
+    def fresh_key() -> str:
+        """A start key that nobody else has."""
+        return fresh_key()
+
+    # --- callers -----------------------------------------------------------------------------------------------------
+
+    async def call(self, call: Call[T], timeout: float | None = None) -> T:
+        """The answer to one call.
+
+        Raises:
+            DeadlineExceeded: it did not come within ``timeout`` seconds.
+        """
+        exchange = CallExchange(call)
+        self.submit(exchange)
+        try:
+            return await self.wait(exchange, exchange.poll, timeout)
+        except BaseException:
+            self.drop(exchange)
+            raise
+
+    def submit(self, exchange: Exchange) -> None:
+        """Ask an exchange now, or as soon as there is a connection; one that is known is left as it is."""
+        self._check_open(exchange)
+        self._session.submit(exchange, now=self._loop.time())
+        self._flush()
+
+    async def wait(self, exchange: Exchange, poll: Callable[[], T | None], timeout: float | None = None) -> T:
+        """The first answer of ``poll`` that is not None; it is asked whenever the exchange has moved.
+
+        Raises:
+            DeadlineExceeded: none came within ``timeout`` seconds.
+        """
+        deadline = None if timeout is None else self._loop.time() + timeout
+        while (value := poll()) is None:
+            self._check_open(exchange)
+            moved: asyncio.Future[None] = self._loop.create_future()
+
+            def wake(moved: asyncio.Future[None] = moved) -> None:
+                if not moved.done():
+                    moved.set_result(None)
+
+            exchange.add_waiter(wake)
+            try:
+                if deadline is None:
+                    await moved
+                else:
+                    async with asyncio.timeout_at(deadline):
+                        await moved
+            except TimeoutError:
+                raise DeadlineExceeded(f"no answer within {timeout:g} s; what was asked for goes on") from None
+            finally:
+                exchange.remove_waiter(wake)
+        self._flush()
+        return value
+
+    def drop(self, exchange: Exchange) -> None:
+        """Nobody waits for this any more."""
+        if not self._closed and not exchange.settled:
+            self._session.drop(exchange)
+            self._flush()
+
+    def release(self, feed: JobFeed | None) -> None:
+        """Nobody takes the output of this feed any more."""
+        if feed is not None and not self._closed and not feed.settled:
+            self._session.release(feed)
+            self._flush()
+
+    def detach(self, feed: JobFeed | None) -> None:
+        """This client is no longer attached to the job of a run."""
+        if feed is not None:
+            self.drop(feed)
+
+    def abandon(self, feed: JobFeed) -> None:
+        """Stop the job of a run that nobody waits for, now or as soon as its id has come."""
+        if not self._closed:
+            if self._session.abandon(feed):
+                self._abandoned.add(feed)
+            self._flush()
+
+    def change(self, exchange: Exchange, change: Callable[[], None]) -> None:
+        """Do something to an exchange that gives it something to send."""
+        self.submit(exchange)
+        change()
+        self._flush()
+
+    async def close(self) -> None:
+        """Close for good. Calls in other tasks raise ``ClosedError``."""
+        if self._closed:
+            return
+        if self._session.phase is Phase.OPEN:
+            for feed in [feed for feed in self._abandoned if not feed.settled]:
+                try:
+                    await self.wait(feed, feed.poll_collected, STOP_S)
+                except HoldfastError:
+                    pass
+        self._closed = True
+        self._close_reason = self._close_reason or "this connection was closed"
+        last = self._session.close(self._close_reason, now=self._loop.time())
+        self._opened.fail(ClosedError(self._close_reason))
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._connecting is not None and not self._connecting.done():
+            self._connecting.cancel()
+            await asyncio.wait([self._connecting])
+        if self._transport is not None:
+            self._transport.write(last)
+            self._transport.close()
+            self._transport = None
+            await asyncio.sleep(0)  # the transport closes its socket in the next round of the loop
+
+    def forked(self) -> None:
+        """We are the child of a fork: the socket and the loop are the parent's."""
+        self._closed = True
+        self._close_reason = "this connection belongs to the process before the fork; connect again"
+        self._session.phase = Phase.CLOSED
+        self._transport = None
+
+    # --- opening -----------------------------------------------------------------------------------------------------
+
+    async def _open(self, deadline: float) -> None:
+        self._session.open(now=self._loop.time())
+        await self._connect_once()
+        try:
+            await self.wait(self._opened, self._poll_open, max(0.0, deadline - self._loop.time()))
+        except DeadlineExceeded:
+            raise ConnectFailed(f"{self.address}: the agent does not answer") from None
+
+    def _poll_open(self) -> Welcome | None:
+        if self._opened.error is not None:
+            raise self._opened.error
+        return self._session.welcome
+
+    async def _connect_once(self) -> None:
+        sock = self._connector.connect_nowait()
+        if sock is None:
+            sock = await self._connect_in_thread()
+        sock.setblocking(False)
+        try:
+            await self._loop.create_unix_connection(lambda: _Protocol(self), sock=sock)
+        except BaseException:
+            sock.close()
+            raise
+
+    async def _connect_in_thread(self) -> socket.socket:
+        """Connect with waiting; if this task is cancelled, the thread's socket is closed when it comes."""
+        work = self._loop.run_in_executor(None, self._connector.connect, lambda: self._closed)
+        try:
+            return await asyncio.shield(work)
+        except asyncio.CancelledError:
+            work.add_done_callback(_close_result)
+            raise
+
+    async def _connect(self) -> None:
+        try:
+            await self._connect_once()
+        except HoldfastError as error:
+            self._session.connect_failed(error, now=self._loop.time())
+        except OSError as exc:
+            self._session.connect_failed(ConnectFailed(str(exc)), now=self._loop.time())
+        self._connecting = None
+        self._after_input()
+
+    # --- inside ------------------------------------------------------------------------------------------------------
+
+    def _check_open(self, exchange: Exchange) -> None:
+        if self._closed and not exchange.settled:
+            raise exchange.closed_error(self._close_reason)
+
+    def _flush(self) -> None:
+        transport = self._transport
+        if transport is None:
+            if self._session.phase is Phase.DOWN:
+                self._arm()
+            return
+        while self._writable and (data := self._session.data_to_send()):
+            transport.write(data)
+            self._session.sent(now=self._loop.time())
+
+    def _after_input(self) -> None:
+        if self._closed:
+            return
+        if not self._session.transport_wanted and self._transport is not None:
+            transport, self._transport = self._transport, None
+            transport.close()
+        if not self._session.transport_wanted and self._session.welcome is None:
+            refusal = self._session.refusal or ConnectFailed("the agent closed the connection before its welcome")
+            self._opened.fail(refusal)
+        self._flush()
+        if self._session.phase is not Phase.OPEN or self._timer is None:
+            self._arm()
+        if self._session.phase is Phase.OPEN:
+            self._opened.moved()
+        while self._session.changes:
+            change = self._session.changes.popleft()
+            if self._on_link_event is not None:
+                self._on_link_event(change)
+
+    def _arm(self) -> None:
+        """Sleep until the session's deadline; one that has moved on is noticed when the timer fires."""
+        deadline = self._session.next_deadline()
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = None if deadline is None or self._closed else self._loop.call_at(deadline, self._on_time)
+
+    def _on_time(self) -> None:
+        self._timer = None
+        now = self._loop.time()
+        if self._session.wants_connection(now=now):
+            if self._connecting is None:
+                self._connecting = self._loop.create_task(self._connect(), name=f"holdfast {self.address}")
+            return
+        self._session.handle_timeout(now=now)
+        self._after_input()
+        if self._timer is None and not self._closed:
+            self._arm()
+
+    # --- what the transport tells (see ``_Protocol``) ----------------------------------------------------------------
+
+    def connected(self, transport: asyncio.Transport) -> None:
+        """A transport is up."""
+        if self._closed:
+            transport.abort()
+            return
+        self._transport = transport
+        self._writable = True
+        self._session.connected(now=self._loop.time())
+        self._arm()
+        self._flush()
+
+    def received(self, transport: asyncio.Transport, size: int) -> None:
+        """Bytes lie in the buffer."""
+        if transport is self._transport:
+            self._session.receive_data(memoryview(self._buffer)[:size], now=self._loop.time())
+            self._after_input()
+
+    def lost(self, transport: asyncio.Transport, error: Exception | None) -> None:
+        """The transport has ended."""
+        if transport is self._transport:
+            self._transport = None
+            if error is None:
+                self._session.receive_data(b"", now=self._loop.time())
+            else:
+                self._session.disconnected(str(error), now=self._loop.time())
+            self._after_input()
+
+    def writing(self, transport: asyncio.Transport, *, paused: bool) -> None:
+        """The transport's buffer is full, or has room again."""
+        if transport is self._transport:
+            self._writable = not paused
+            self._flush()
+
+    @property
+    def buffer(self) -> bytearray:
+        """Where the transport reads to."""
+        return self._buffer
+
+
+class _Protocol(asyncio.BufferedProtocol):
+    """One transport's calls, with the transport named: late calls of an earlier one must not count for this one."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._transport: asyncio.Transport
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's are not of that class, but of its shape
+        self._connection.connected(self._transport)
+
+    def get_buffer(self, sizehint: int) -> bytearray:
+        return self._connection.buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
+        self._connection.received(self._transport, nbytes)
+
+    def eof_received(self) -> bool:
+        return False
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._connection.lost(self._transport, exc)
+
+    def pause_writing(self) -> None:
+        self._connection.writing(self._transport, paused=True)
+
+    def resume_writing(self) -> None:
+        self._connection.writing(self._transport, paused=False)
+
+
+def _close_result(work: asyncio.Future[socket.socket]) -> None:
+    if not work.cancelled() and work.exception() is None:
+        work.result().close()
