@@ -269,8 +269,9 @@ class Job:
         if s.shim != self.shim or s.attempt != self.attempt or came_from is QUEUED:
             # The journal may lag behind the shim's own record by one step; the record on the shim's side wins.
             self.shim, self.attempt = s.shim, max(s.attempt, 1)
-            writes = (MarkStarting(self.id, self.attempt, s.shim),) if self.state is STARTING else ()
-        out: list[Instruction] = [Record(writes, lazy=True)] if writes else []
+            ending = (MarkEnding(self.id),) if self.state is ENDING else ()
+            writes = (MarkStarting(self.id, self.attempt, s.shim), *self._started_writes(), *ending)
+        out: list[Instruction] = [Record(writes)] if writes else []
         return out + self._stop_again()
 
     def _spawned(self, s: Spawned, came_from: JobState, now: float) -> list[Instruction]:

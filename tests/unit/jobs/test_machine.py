@@ -255,7 +255,7 @@ def test_a_stop_is_told_again_when_the_agent_comes_back() -> None:
 def test_a_job_whose_journal_lags_behind_its_shim_is_taken_as_the_shim_has_it() -> None:
     job = job_in(QUEUED)
     orders = job.step(Attached(ShimId("s9"), 2), NOW)
-    assert orders == [Record((MarkStarting(JOB, 2, ShimId("s9")),), lazy=True)]
+    assert orders == [Record((MarkStarting(JOB, 2, ShimId("s9")),))]
     job.step(EXAMPLES[Spawned], NOW)
     assert (job.state, job.attempt, job.shim) == (RUNNING, 2, "s9")
     job.validate()
