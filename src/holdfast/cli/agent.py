@@ -11,10 +11,10 @@ import click
 import msgspec
 
 from holdfast.cli import exit_codes
-from holdfast.cli.documents import to_pretty_json
+from holdfast.cli.documents import rfc3339, to_pretty_json
 from holdfast.cli.options import DURATION, AgentVerb, json_flag
 from holdfast.cli.out import write_all
-from holdfast.cli.session import Session
+from holdfast.cli.session import Session, collect_garbage
 from holdfast.config import load
 from holdfast.errors import ConnectFailed
 from holdfast.units import format_duration
@@ -42,6 +42,7 @@ def run(state_dir: str | None, embedded: bool, keeper_fd: int | None) -> int:
     from holdfast.agent import app
 
     settings = load(overrides={"state_dir": state_dir})
+    collect_garbage()
     return app.run(state_dir=settings.state_dir, embedded=embedded, keeper_fd=keeper_fd, settings=settings)
 
 
@@ -115,8 +116,13 @@ def status_text(answer: StatusAnswer) -> str:
 
 def _process(facts: dict[str, Any]) -> str:
     pid = facts.get("pid")
-    rest = ", ".join(f"{name} {value}" for name, value in facts.items() if name != "pid")
-    return f"pid {pid}{', ' if rest else ''}{rest}" if pid else "none"
+    texts = [f"pid {pid}"]
+    for name, value in facts.items():
+        if name.endswith("_unix_s") and isinstance(value, (int, float)):
+            texts.append(f"{name.removesuffix('_unix_s')} {rfc3339(value)}")
+        elif name != "pid" and value is not None:
+            texts.append(f"{name} {value}")
+    return ", ".join(texts) if pid else "none"
 
 
 def _counts(counts: dict[str, int]) -> str:

@@ -7,7 +7,7 @@ import click
 from holdfast.cli import exit_codes
 from holdfast.cli.follow import finish, follow
 from holdfast.cli.interrupts import Interrupts
-from holdfast.cli.many import find
+from holdfast.cli.many import find, program
 from holdfast.cli.options import AgentVerb, job_argument
 from holdfast.cli.session import Session
 from holdfast.cli.sinks import RawSink
@@ -38,6 +38,7 @@ def command(session: Session, job: str, from_start: bool, lines: int, transport_
             session.voice,
             interrupts,
             policy=policy,
+            command=program(found),
             from_tail=not from_start,
             transport_exit=transport_exit,
         )

@@ -55,11 +55,12 @@ class Ending(msgspec.Struct, frozen=True):
     line: str | None = None
 
 
-def of_receipt(receipt: Receipt, *, transport_exit: int = TRANSPORT) -> Ending:
+def of_receipt(receipt: Receipt, *, command: str = "", transport_exit: int = TRANSPORT) -> Ending:
     """The exit code a verified receipt stands for.
 
     Args:
         receipt: The agent's final record of the job.
+        command: Name of the program, for the words only.
         transport_exit: What to return instead of 255 where the status is unknown.
     """
     match receipt.cause:
@@ -69,7 +70,7 @@ def of_receipt(receipt: Receipt, *, transport_exit: int = TRANSPORT) -> Ending:
             limit = "" if receipt.timeout_s is None else f" of {format_duration(receipt.timeout_s)}"
             return Ending(TIME_LIMIT, f"the time limit{limit} was reached{_how(receipt.exit)}")
         case Cause.START_FAILED:
-            return of_start_failure(receipt.stage, receipt.errno, receipt.reason)
+            return of_start_failure(receipt.stage, receipt.errno, receipt.reason, command=command)
         case Cause.CANCELLED:
             return Ending(
                 HOLDFAST, f"job {receipt.job} was cancelled by {_who(receipt)} before it started; it did not run"
@@ -87,28 +88,29 @@ def of_receipt(receipt: Receipt, *, transport_exit: int = TRANSPORT) -> Ending:
     return Ending(_of_status(receipt.exit), f"job {receipt.job} was ended by {_signal(receipt.exit)}{by}")
 
 
-def of_start_failure(stage: str, errno: int | None, reason: str = "") -> Ending:
+def of_start_failure(stage: str, errno: int | None, reason: str = "", *, command: str = "") -> Ending:
     """The exit code of a command that was never executed: 127 missing, 126 not runnable, 125 anything else."""
     why = reason or (os.strerror(errno) if errno else "unknown reason")
+    name = command or "the command"
     if stage == "executable":
         if errno == _errno.ENOENT:
-            return Ending(NOT_FOUND, f"command not found: {why}; it did not run")
+            return Ending(NOT_FOUND, f"{name}: command not found ({why}); it did not run")
         if errno == _errno.E2BIG:
-            return Ending(HOLDFAST, f"the argument list is too long: {why}; it did not run")
-        return Ending(CANNOT_RUN, f"the command cannot be run: {why}; it did not run")
+            return Ending(HOLDFAST, f"{name}: the argument list is too long ({why}); it did not run")
+        return Ending(CANNOT_RUN, f"{name} cannot be run: {why}; it did not run")
     what = _STAGES.get(stage, f"the start failed at {stage}" if stage else "the start failed")
-    return Ending(HOLDFAST, f"{what}: {why}; the command did not run")
+    return Ending(HOLDFAST, f"{what}: {why}; {name} did not run")
 
 
-def of_error(error: BaseException, *, transport_exit: int = TRANSPORT) -> Ending:
+def of_error(error: BaseException, *, command: str = "", transport_exit: int = TRANSPORT) -> Ending:
     """The exit code and the line of an expected error; every line says whether the command ran."""
     text = str(error) or type(error).__name__
     match error:
         case errors.SpawnFailed():
             receipt = error.receipt
             if isinstance(receipt, Receipt):
-                return of_receipt(receipt, transport_exit=transport_exit)
-            return of_start_failure(error.stage, error.errno, text)
+                return of_receipt(receipt, command=command, transport_exit=transport_exit)
+            return of_start_failure(error.stage, error.errno, text, command=command)
         case errors.JobLost():
             return Ending(transport_exit, text)
         case errors.OutputMismatch():
@@ -153,7 +155,7 @@ def _signal(status: ExitStatus) -> str:
 def _how(status: ExitStatus | None) -> str:
     if status is None:
         return ""
-    return f", by {_signal(status)}" if status.signal is not None else f"; it returned {status.code}"
+    return f"; {_signal(status)}" if status.signal is not None else f"; it returned {status.code}"
 
 
 def _who(receipt: Receipt) -> str:

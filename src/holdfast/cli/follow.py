@@ -30,6 +30,7 @@ def follow(
     interrupts: Interrupts,
     *,
     policy: OnDisconnect,
+    command: str = "",
     from_tail: bool = False,
     transport_exit: int = exit_codes.TRANSPORT,
 ) -> tuple[Ending, Receipt | None]:
@@ -42,6 +43,7 @@ def follow(
         voice: Where our words go.
         interrupts: Active handlers; Ctrl-C is for the job from now on.
         policy: What happens to the job when this client leaves; for the words only.
+        command: Name of the program; for the words only.
         from_tail: The output begins at its last lines, so what is before them is not missing.
         transport_exit: The exit code instead of 255.
     """
@@ -60,10 +62,10 @@ def follow(
     except CannotWrite as exc:
         return Ending(exit_codes.HOLDFAST, f"cannot write the output: {exc}; {_fate(job, policy)}"), None
     except HoldfastError as exc:
-        return exit_codes.of_error(exc, transport_exit=transport_exit), job.receipt
+        return exit_codes.of_error(exc, command=command, transport_exit=transport_exit), job.receipt
     if receipt.cause is Cause.CANCELLED and interrupts.forwarded:
         return Ending(exit_codes.INTERRUPTED, f"job {job.id} was cancelled before it started; it did not run"), receipt
-    return exit_codes.of_receipt(receipt, transport_exit=transport_exit), receipt
+    return exit_codes.of_receipt(receipt, command=command, transport_exit=transport_exit), receipt
 
 
 def tell_gaps(job: Job, output: Output, voice: Voice, *, from_tail: bool) -> Output:

@@ -27,6 +27,12 @@ def find(host: Host, name: str) -> Job:
         raise NotFound(f"no such job: {name}; `holdfast ps -a` lists them", code=exc.code) from exc
 
 
+def program(job: Job) -> str:
+    """Name of the program that a job runs, for our words; empty for a shell's text."""
+    info = job.info
+    return "" if info is None or info.shell or not info.argv else info.argv[0]
+
+
 def for_each(session: Session, items: Sequence[T], act: Callable[[T], int]) -> int:
     """Call ``act`` for each item and return the largest code; refusals count as codes and do not stop the others."""
     codes = []

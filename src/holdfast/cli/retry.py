@@ -7,7 +7,7 @@ import click
 from holdfast.cli import exit_codes
 from holdfast.cli.follow import finish, follow
 from holdfast.cli.interrupts import Interrupts
-from holdfast.cli.many import find
+from holdfast.cli.many import find, program
 from holdfast.cli.options import AgentVerb, job_argument
 from holdfast.cli.out import write_all
 from holdfast.cli.session import Session
@@ -30,7 +30,8 @@ def command(session: Session, job: str, key: str | None, attach: bool) -> int:
             return exit_codes.OK
         session.voice.note(f"job {fresh.id}")
         policy = fresh.refresh().on_disconnect
+        command_name = program(fresh)
         output = fresh.output(lease=True)
         sink = RawSink()
-        ending, receipt = follow(fresh, output, sink, session.voice, interrupts, policy=policy)
+        ending, receipt = follow(fresh, output, sink, session.voice, interrupts, policy=policy, command=command_name)
         return finish(sink, session.voice, ending, receipt)

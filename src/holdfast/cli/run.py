@@ -126,7 +126,14 @@ def _run(
             return _leave(job, as_json=as_json), None
         policy: OnDisconnect = ATTACHED_POLICY if options["on_disconnect"] is None else options["on_disconnect"]
         ending, receipt = follow(
-            job, job.output(), sink, voice, interrupts, policy=policy, transport_exit=transport_exit
+            job,
+            job.output(),
+            sink,
+            voice,
+            interrupts,
+            policy=policy,
+            command="" if isinstance(what, str) else what[0],
+            transport_exit=transport_exit,
         )
         finish(sink, voice, ending, receipt)
         return ending, receipt

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from typing import TYPE_CHECKING
 
 import holdfast
@@ -31,7 +32,9 @@ class Session:
         Args:
             start: Start the local agent if none runs.
         """
-        return holdfast.connect(
+        connect = holdfast.connect
+        collect_garbage()
+        return connect(
             self.settings.host,
             timeout=self.settings.connect_timeout_s,
             state_dir=self.settings.state_dir,
@@ -49,6 +52,12 @@ class Session:
             self.voice.detail(link_line(change))
         else:
             self.voice.say(link_line(change))
+
+
+def collect_garbage() -> None:
+    """Switch the collector on, which is off during start-up; what was made so far stays for good and is left out."""
+    gc.freeze()
+    gc.enable()
 
 
 def link_line(change: LinkChange) -> str:

@@ -8,7 +8,7 @@ import click
 
 from holdfast.cli import exit_codes
 from holdfast.cli.documents import receipt_document, to_json
-from holdfast.cli.many import find, for_each
+from holdfast.cli.many import find, for_each, program
 from holdfast.cli.options import DURATION, AgentVerb, jobs_argument, json_flag
 from holdfast.cli.out import write_all
 from holdfast.cli.session import Session
@@ -37,7 +37,7 @@ def command(session: Session, jobs: tuple[str, ...], timeout: float | None, as_j
                 return exit_codes.TIME_LIMIT
             if as_json:
                 write_all(1, to_json(receipt_document(receipt)))
-            ending = exit_codes.of_receipt(receipt)
+            ending = exit_codes.of_receipt(receipt, command=program(job))
             if ending.line is not None:
                 session.voice.say(ending.line)
             return ending.code
