@@ -169,7 +169,6 @@ class Writer:
         pages = 3
         self._db.execute("BEGIN IMMEDIATE")
         for submit in group:
-            events += submit.events
             for write in submit.writes:
                 if type(write) is DropEvents and events:  # it looks at the newest
                     self._statements.append_events(events)
@@ -180,6 +179,7 @@ class Writer:
                     pages += len(write.body) >> 11
                 elif type(write) is MarkDone:
                     pages += (len(write.stdout or b"") + len(write.stderr or b"")) >> 11
+            events += submit.events
         if events:
             self._statements.append_events(events)
         self._db.execute("COMMIT")
