@@ -215,6 +215,9 @@ class Linked(RuleBasedStateMachine):
             if turn is None:
                 return
             assert turn.size > 0
+            assert turn.stream in (self.at_agent if link is self.agent else self.asked), (
+                "a turn of a stream that is over"
+            )
             data = content(turn.stream, turn.channel, turn.offset, turn.offset + turn.size)
             link.send_data(turn.stream, turn.channel, data)
 
@@ -277,5 +280,5 @@ class Linked(RuleBasedStateMachine):
             assert self.draining
 
 
-Linked.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+Linked.TestCase.settings = settings(max_examples=150, stateful_step_count=50, deadline=None)
 TestLinked = Linked.TestCase

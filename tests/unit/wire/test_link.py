@@ -530,10 +530,15 @@ def test_frames_behind_an_error_are_not_looked_at() -> None:
     assert decode(frame.header, Close).code == 100
 
 
-def test_any_error_text_fits_the_close_that_tells_it() -> None:
+@pytest.mark.parametrize("text", ["\U0001f980" * 128, "\x00" * 5000, '"' * 5000])
+def test_any_text_fits_the_close_that_tells_it(text: str) -> None:
     agent = Link(Role.AGENT, now=0.0)
-    software = "\U0001f980" * 128
-    agent.receive_data(encode_frame(FrameType.HELLO, header=encode(Hello(7, 9, "i" * 32, software=software))), now=0.0)
+    if len(text) <= 128:
+        hello = Hello(7, 9, "i" * 32, software=text)
+        agent.receive_data(encode_frame(FrameType.HELLO, header=encode(hello)), now=0.0)
+    else:
+        agent.close(102, text)
     client = link_in(Role.CLIENT, Phase.PRE)
     client.receive_data(agent.data_to_send(), now=0.0)
-    assert last(drain(client), LinkClosed).code == 102
+    closed = last(drain(client), LinkClosed)
+    assert (closed.code, closed.error) == (102, None)
