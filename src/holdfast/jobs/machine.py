@@ -351,7 +351,7 @@ class Job:
         status = s.record.status
         sender = self._kills.get(status.signal, "") if status is not None and status.signal else ""
         receipt = receipts.from_exit(self._facts(), s.record, s.stdout, s.stderr, signalled_by=sender)
-        return self._end(receipt, s.stdout, s.stderr)
+        return self._end(receipt, s.stdout, s.stderr, on_record=True)
 
     def _lost(self, s: Lost, _from: JobState, now: float) -> list[Instruction]:
         return self._end_unknown(Cause.LOST, s.reason, s.stdout, s.stderr, now)
@@ -419,7 +419,10 @@ class Job:
         receipt: Receipt,
         stdout: TakenOutput = receipts.NO_OUTPUT,
         stderr: TakenOutput = receipts.NO_OUTPUT,
+        *,
+        on_record: bool = False,
     ) -> list[Instruction]:
+        """The last instructions. ``on_record``: the receipt can be drawn up again from the supervisor's EXIT record."""
         self.receipt = receipt
         self._signals = []
         spooled = spool_bytes = 0
@@ -437,14 +440,12 @@ class Job:
             pid=self.pid,
         )
         shim, self.shim = self.shim, None
-        return [
-            Record(
-                (done, AppendEvent(self.id, "done", receipt.ended_unix_s, _end_event(receipt))),
-                power=self.spec.durability == "power",
-            ),
-            Notify("done", receipt),
-            Release(shim),
-        ]
+        power = self.spec.durability == "power"
+        record = Record((done, AppendEvent(self.id, "done", receipt.ended_unix_s, _end_event(receipt))), power=power)
+        told = Notify("done", receipt)
+        if on_record and not power:  # EXIT outlives us, and stays until RELEASE: nobody need wait for the journal's copy
+            return [told, record, Release(shim)]
+        return [record, told, Release(shim)]
 
 
 class _EndEvent(msgspec.Struct, frozen=True, omit_defaults=True):

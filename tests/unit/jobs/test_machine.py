@@ -40,7 +40,7 @@ def test_a_short_life_costs_two_writes_that_anybody_waits_for() -> None:
     job, accepted = Job.accept(acceptance(), JobSpec(), now=NOW, shim=SHIM)
     assert kinds(accepted) == ["Record(InsertJob, AppendEvent)", "Notify:accepted", "Spawn"]
     assert kinds(job.step(Spawned(77, 123456, 1000.5), NOW)) == ["Record?(MarkStarted, AppendEvent)", "Notify:started"]
-    assert kinds(job.step(EXAMPLES[Exited], NOW)) == ["Record(MarkDone, AppendEvent)", "Notify:done", "Release"]
+    assert kinds(job.step(EXAMPLES[Exited], NOW)) == ["Notify:done", "Record(MarkDone, AppendEvent)", "Release"]
 
 
 def test_a_flushed_job_is_flushed_when_it_is_accepted_and_when_it_is_done() -> None:
@@ -63,7 +63,7 @@ def test_what_is_inserted_says_where_the_job_stands() -> None:
 
 def test_the_receipt_says_what_was_recorded() -> None:
     job = job_in(RUNNING, timeout_s=5.0)
-    record, notify, release = job.step(EXAMPLES[Exited], NOW)
+    notify, record, release = job.step(EXAMPLES[Exited], NOW)
     receipt = job.receipt
     assert receipt is not None
     assert (receipt.cause, receipt.exit, receipt.ended_by) == (Cause.EXITED, ExitStatus(code=3), "itself")
