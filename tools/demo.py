@@ -23,6 +23,7 @@ from tools import demo_command
 from tools.cutting_proxy import CuttingProxy
 from tools.demo_parts import BrokenPromise, Client, Stage, processes_mentioning, promise
 
+ROOT = Path(__file__).resolve().parent.parent
 LINES = 24_000
 SECONDS = 10.0
 LABEL = "demo"
@@ -56,7 +57,8 @@ class Demo:
 
     def client(self, name: str, *args: str) -> Client:
         """A client process whose output is collected and shown now and then."""
-        self.stage.typed(f"holdfast {' '.join(args)}".replace(str(self.folder), "..").replace(sys.executable, "python"))
+        shown = f"holdfast {' '.join(args)}".replace(str(self.folder), "..").replace(sys.executable, "python")
+        self.stage.typed(shown.replace(f"{ROOT}/", ""))
         client = Client(name, [sys.executable, "-m", "holdfast", *args], self.env, self.stage)
         self.clients.append(client)
         return client

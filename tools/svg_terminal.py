@@ -63,7 +63,8 @@ def render(lines: Sequence[Line], *, columns: int, title: str) -> str:
     width = round(2 * MARGIN_PX + columns * CHARACTER_PX)
     height = BAR_PX + 2 * MARGIN_PX + len(lines) * LINE_PX
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" role="img" xml:space="preserve">',
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" role="img"',
+        ' xml:space="preserve">',
         f"<title>{escape(title)}</title>",
         f"<style>{_STYLE}</style>",
         f'<rect width="{width}" height="{height}" rx="9" fill="#171b22"/>',
