@@ -1,13 +1,15 @@
-"""Tables and lists. Plain text is aligned by hand; rich is imported only for a table on a terminal."""
+"""Tables and lists: aligned text; on a terminal with colours, and cut to its width.
+
+Drawn by hand: importing a library for it would double the time of ``holdfast ps``.
+"""
 
 from __future__ import annotations
 
 import os
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
-import click
 import msgspec
 
 from holdfast.cli.documents import to_json, to_pretty_json
@@ -15,17 +17,22 @@ from holdfast.cli.out import write_all
 from holdfast.cli.voice import is_terminal, visible, wants_color
 
 STDOUT_FD: Final = 1
+_BOLD, _PLAIN = "\x1b[1m", "\x1b[0m"
+_GREEN, _YELLOW, _RED, _MAGENTA = "\x1b[32m", "\x1b[33m", "\x1b[31m", "\x1b[35m"
 _STATE_COLORS: Final = {
-    "queued": "yellow",
-    "starting": "yellow",
-    "running": "green",
-    "ending": "magenta",
-    "failed": "red",
-    "lost": "red",
-    "ok": "green",
-    "fail": "red",
-    "warn": "yellow",
+    "queued": _YELLOW,
+    "starting": _YELLOW,
+    "running": _GREEN,
+    "ending": _MAGENTA,
+    "ok": _GREEN,
+    "failed": _RED,
+    "timeout": _RED,
+    "lost": _RED,
+    "damaged": _RED,
 }
+_GAP: Final = 2
+_LAST_COLUMN: Final = 20
+"""The last column is cut to the terminal's width, but never below this: then lines wrap."""
 
 
 class Table(msgspec.Struct, frozen=True):
@@ -59,60 +66,73 @@ def print_listing(
 
 
 def print_table(table: Table, *, color: str = "auto") -> None:
-    """A table on standard output: for people on a terminal, aligned text otherwise."""
-    if is_terminal(STDOUT_FD) and os.environ.get("TERM") != "dumb":
-        _print_rich(table, color=wants_color(color, os.environ, terminal=True))
-    else:
-        write_all(STDOUT_FD, plain_table(table).encode("utf-8", "backslashreplace"))
+    """A table on standard output."""
+    terminal = is_terminal(STDOUT_FD)
+    text = text_table(
+        table,
+        width=terminal_width(os.environ) if terminal else None,
+        color=wants_color(color, os.environ, terminal=terminal),
+    )
+    write_all(STDOUT_FD, text.encode("utf-8", "backslashreplace"))
 
 
-def plain_table(table: Table) -> str:
-    """Columns padded with spaces, two apart; the last one is never padded nor cut. Control characters are visible."""
-    rows = [table.headings, *(tuple(visible(cell) for cell in row) for row in table.rows)]
-    widths = [max(map(text_width, column)) for column in zip(*rows, strict=True)]
-    widths[-1] = 0
-    lines = ("  ".join(_pad(cell, width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows)
+def text_table(table: Table, *, width: int | None = None, color: bool = False) -> str:
+    """Columns padded with spaces, two apart; control characters are made visible. Pure.
+
+    Args:
+        table: What to show.
+        width: Columns of the terminal, to which the last column is cut; None: nothing is cut.
+        color: Bold headings and coloured states.
+    """
+    rows = [table.headings, *table.rows]
+    cells = [[visible(cell) for cell in row] for row in rows]
+    widths = [max(map(text_width, column)) for column in zip(*cells, strict=True)]
+    room = None if width is None else max(_LAST_COLUMN, width - sum(widths[:-1]) - _GAP * (len(widths) - 1))
+    lines = []
+    for number, row in enumerate(cells):
+        if room is not None:
+            row[-1] = cut(row[-1], room)
+        styles = [_BOLD if color and number == 0 else ""] * len(row)
+        if color and number and table.state_column >= 0:
+            styles[table.state_column] = _STATE_COLORS.get(row[table.state_column].partition(" ")[0], "")
+        padded = [_styled(cell, style, size) for cell, style, size in zip(row, styles, [*widths[:-1], 0], strict=True)]
+        lines.append((" " * _GAP).join(padded).rstrip(" "))
     return "".join(f"{line}\n" for line in lines)
 
 
 def text_width(text: str) -> int:
     """Terminal columns of a text: wide East Asian characters count two, combining marks none."""
-    if text.isascii():
-        return len(text)
-    return sum(
-        0 if unicodedata.combining(char) else 2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in text
-    )
+    return len(text) if text.isascii() else sum(map(_char_width, text))
 
 
-def _pad(text: str, width: int) -> str:
-    return text + " " * (width - text_width(text))
+def cut(text: str, width: int) -> str:
+    """The text, or as much of it as fits into ``width`` columns with an ellipsis at its end."""
+    if text_width(text) <= width:
+        return text
+    used, kept = 1, 0  # one column for the ellipsis
+    for char in text:
+        used += _char_width(char)
+        if used > width:
+            break
+        kept += 1
+    return f"{text[:kept]}\N{HORIZONTAL ELLIPSIS}"
 
 
-def _print_rich(table: Table, *, color: bool) -> None:
-    from rich.console import Console
-    from rich.table import Table as RichTable
-    from rich.text import Text
-
-    console = Console(no_color=not color, highlight=False, emoji=False, markup=False, width=_columns())
-    shown = RichTable(box=None, pad_edge=False, show_edge=False, header_style="bold" if color else "")
-    last = len(table.headings) - 1
-    for at, heading in enumerate(table.headings):
-        shown.add_column(heading, no_wrap=True, overflow="ellipsis" if at == last else "fold", min_width=len(heading))
-    for row in table.rows:
-        cells = [Text(visible(cell)) for cell in row]
-        if color and table.state_column >= 0:
-            words = row[table.state_column].split()
-            cells[table.state_column].stylize(_STATE_COLORS.get(words[0] if words else "", ""))
-        shown.add_row(*cells)
-    console.print(shown)
+def terminal_width(env: Mapping[str, str]) -> int:
+    """Columns of the terminal on standard output: COLUMNS where it is set and sensible, else what the terminal says."""
+    columns = env.get("COLUMNS", "")
+    if columns.isascii() and columns.isdigit() and int(columns) > 0:
+        return int(columns)
+    try:
+        return os.get_terminal_size(STDOUT_FD).columns or 80
+    except OSError:
+        return 80
 
 
-def _columns() -> int | None:
-    """COLUMNS where it is set and sensible; None: rich asks the terminal."""
-    columns = os.environ.get("COLUMNS", "")
-    return int(columns) if columns.isdigit() and int(columns) > 0 else None
+def _char_width(char: str) -> int:
+    return 0 if unicodedata.combining(char) else 2 if unicodedata.east_asian_width(char) in "WF" else 1
 
 
-def echo(text: str) -> None:
-    """One line of text on standard output."""
-    click.echo(text)
+def _styled(text: str, style: str, width: int) -> str:
+    blanks = " " * (width - text_width(text))
+    return f"{style}{text}{_PLAIN}{blanks}" if style else f"{text}{blanks}"

@@ -122,6 +122,6 @@ class FakeHost:
     def __exit__(self, *_exc: object) -> None: ...
 
 
-def digests(stdout: int, stderr: int = 0) -> dict[str, ChannelRecord]:
+def digests(stdout: int, stderr: int = 0) -> dict[str, Any]:
     """Channel records of these lengths, for ``ended``."""
     return {"stdout": ChannelRecord(stdout, sha256="aa"), "stderr": ChannelRecord(stderr, sha256="bb")}
