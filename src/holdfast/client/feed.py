@@ -383,6 +383,10 @@ class JobFeed(Exchange):
         elif self.input is not None:
             self.input.unlend()
 
+    def credited(self, stream: int, channel: int, limit: int) -> None:
+        if self.input is not None:
+            self.input.credited(stream, channel, limit)
+
     def acked(self, stream: int, channel: int, offset: int) -> None:
         if self.input is not None:
             self.input.acked(stream, channel, offset)

@@ -116,6 +116,10 @@ class InputFeed(Exchange):
             self.port.cancel(stream)
             self.begin(self.port)
 
+    def credited(self, stream: int, channel: int, limit: int) -> None:
+        # On a run's own stream the first credit tells that the channel is open there; an END must not come before.
+        self._opened = self._opened or self._lent
+
     def acked(self, stream: int, channel: int, offset: int) -> None:
         if offset > self.committed:
             del self._held[: offset - self.committed]
@@ -187,7 +191,8 @@ class InputFeed(Exchange):
 
     def _open(self, stream: int, *, lent: bool) -> None:
         self._stream = stream
-        self._lent = self._opened = lent
+        self._lent = lent
+        self._opened = False
         self._end_sent = False
         assert self.port is not None
         self.port.link.open_out(stream, 0, offset=self.committed, limit=self.committed)
