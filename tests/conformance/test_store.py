@@ -59,7 +59,8 @@ def test_what_is_not_there_is_none(journal: JobJournal) -> None:
     assert journal.output(job_id(1), 1) is None
     assert journal.meta("x") is None
     assert journal.last_event() == 0
-    assert not (journal.jobs() or journal.unfinished() or journal.events(0) or journal.find(""))
+    for nothing in (journal.jobs(), journal.unfinished(), journal.events(0), journal.find("")):
+        assert not nothing
 
 
 def test_a_job_goes_through_its_states(journal: JobJournal) -> None:

@@ -351,7 +351,7 @@ class Job:
         status = s.record.status
         sender = self._kills.get(status.signal, "") if status is not None and status.signal else ""
         receipt = receipts.from_exit(self._facts(), s.record, s.stdout, s.stderr, signalled_by=sender)
-        return self._end(receipt, s.stdout, s.stderr, on_record=True)
+        return self._end(receipt, s.stdout, s.stderr, on_record=not sender)  # who sent a signal, we alone know
 
     def _lost(self, s: Lost, _from: JobState, now: float) -> list[Instruction]:
         return self._end_unknown(Cause.LOST, s.reason, s.stdout, s.stderr, now)
@@ -443,7 +443,7 @@ class Job:
         power = self.spec.durability == "power"
         record = Record((done, AppendEvent(self.id, "done", receipt.ended_unix_s, _end_event(receipt))), power=power)
         told = Notify("done", receipt)
-        if on_record and not power:  # EXIT outlives us, and stays until RELEASE: nobody need wait for the journal's copy
+        if on_record and not power:  # EXIT outlives us and stays until RELEASE: nobody need wait for the journal's copy
             return [told, record, Release(shim)]
         return [record, told, Release(shim)]
 

@@ -103,9 +103,11 @@ def test_a_signal_that_somebody_sent_is_theirs_and_another_is_not() -> None:
     for sent, ended_by in ((15, "person:eve"), (10, "itself")):
         job = job_in(RUNNING)
         assert job.step(SignalAsked(sent, "tree", "person:eve"), NOW) == [Signal(sent, "tree")]
-        job.step(died, NOW)
+        orders = kinds(job.step(died, NOW))
         assert job.receipt is not None
         assert job.receipt.ended_by == ended_by
+        recorded_first = orders.index("Record(MarkDone, AppendEvent)") < orders.index("Notify:done")
+        assert recorded_first == (ended_by == "person:eve"), "the EXIT record does not know who sent the signal"
 
 
 def test_a_waiting_job_that_is_stopped_never_starts() -> None:
