@@ -33,7 +33,8 @@ def is_error(value: object) -> bool:
 
 def render() -> str:
     """One section for each public name."""
-    return "\n\n".join(section for name in public_names() for section in _sections(name, getattr(holdfast, name)))
+    text = "\n\n".join(section for name in public_names() for section in _sections(name, getattr(holdfast, name)))
+    return text.replace("See `calls.run_request`", "See [below](#options-of-run-and-start)")
 
 
 def render_errors() -> str:

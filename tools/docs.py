@@ -16,10 +16,11 @@ import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from tools import api_reference, markdown, settings_reference
+from tools import api_reference, decisions, markdown, settings_reference
 
 ROOT = Path(__file__).resolve().parent.parent
 GENERATED = {
+    "docs/README.md": {"decisions": decisions.render},
     "docs/reference/python.md": {
         "python-api": api_reference.render,
         "job-options": api_reference.render_options,
