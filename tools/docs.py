@@ -13,13 +13,13 @@ from __future__ import annotations
 import argparse
 import re
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from tools import api_reference, decisions, markdown, settings_reference
 
 ROOT = Path(__file__).resolve().parent.parent
-GENERATED = {
+GENERATED: dict[str, dict[str, Callable[[], str]]] = {
     "docs/README.md": {"decisions": decisions.render},
     "docs/reference/python.md": {
         "python-api": api_reference.render,
