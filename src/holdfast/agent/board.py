@@ -52,6 +52,9 @@ if TYPE_CHECKING:
 LAZY_S: Final = 0.1
 """How long a record that nothing waits for is held back; a job that ends sooner costs two writes instead of three."""
 
+ALONE_JOBS: Final = 2
+"""With no more live jobs than this the journal may commit on the loop: nothing else waits, and no group would form."""
+
 _SCOPES: Final = {"main": messages.MAIN, "group": messages.GROUP, "tree": messages.TREE}
 _CAUSES: Final = {name: number for number, name in enumerate(control.CAUSES)}
 
@@ -204,7 +207,10 @@ class Board:
                 live.lazy.clear()
                 live.recording = True
                 self.journal.submit(
-                    instruction.writes, power=instruction.power, done=lambda error: self._recorded(live, error)
+                    instruction.writes,
+                    power=instruction.power,
+                    at_once=len(self.jobs) <= ALONE_JOBS,
+                    done=partial(self._recorded, live),
                 )
                 return
             self._carry_out(live, instruction)
@@ -263,6 +269,7 @@ class Board:
                 live.shim.send(messages.Signal(instruction.signum, _SCOPES[instruction.scope]))
         elif isinstance(instruction, Requeue):
             live.shim = None
+            live.spawned = False
             for job in self.admission.requeue(live.job.id):
                 self.start_waiting(self.jobs[job], first=job == live.job.id)
 
@@ -287,6 +294,7 @@ class Board:
         if self.paused:
             data += messages.frame(messages.Pause())
         shim.send_framed(data)
+        live.spawned = True
         self.counters["started"] += 1
         if live.stdin is not None:
             self.on_growth(live)
@@ -357,6 +365,7 @@ class Board:
             self.log(f"shim {shim.id} tends job {state.job}, which the journal does not know as unfinished")
             return
         self.adopt_shim(live, shim)
+        live.spawned = True
         self.set_lengths(live, state.out_bytes, state.err_bytes)
         self.on_growth(live)
 
@@ -509,7 +518,7 @@ class Board:
 
     def arm(self, live: LiveJob) -> None:
         """Have the shim tell when there is more for those who wait."""
-        if live.shim is not None and live.job.state is not JobState.DONE and live.ending is None:
+        if live.spawned and live.shim is not None and live.ending is None:
             watch = self.watch_of(live)
             if watch is not None:
                 live.shim.send(watch)

@@ -74,6 +74,7 @@ class LiveJob:
         "readers",
         "recording",
         "shim",
+        "spawned",
         "stdin",
         "taken",
         "todo",
@@ -93,6 +94,7 @@ class LiveJob:
         self.lazy: list[Write] = []
         self.recording = False
         self.shim: Shim | None = None
+        self.spawned = False
         self.stdin: Stdin | None = None
         self.armed: tuple[int, int] | None = None
         self.lease_timer: asyncio.TimerHandle | None = None

@@ -102,7 +102,7 @@ class Service:
         self.read_only: str | None = None
         self.started_unix_s = board.unix_s()
         self._leases: dict[tuple[Peer, int], LiveJob] = {}
-        self._accepting: dict[JobId, list[tuple[Peer, int, bool]]] = {}
+        self._accepting: dict[JobId, list[tuple[Peer, int, Run]]] = {}
         self._waits: dict[tuple[Peer, int], LiveJob] = {}
         board.on_notify = self._notified
         board.on_growth = self._grew
@@ -208,14 +208,14 @@ class Service:
 
     def _submit(self, peer: Peer, stream: int, run: Run, spec: JobSpec, body: Body, packed: bytes) -> None:
         key = self._checked_key(run.key, user=run.user_key)
-        digest = body_hash(packed, spec)
+        digest = body_hash(body, spec)
         if run.incarnation is not None and run.incarnation != self.journal.incarnation:
             raise Refused(
                 "the journal was replaced since this was first asked: whether it ran is not known here",
                 code=ErrorCode.INCARNATION,
                 ran="unknown",
             )
-        if self._known_key(peer, stream, run, key, digest):
+        if self._known_key(peer, stream, run, key, digest, ask_journal=run.user_key):
             return
         if self.read_only is not None:
             raise Refused(self.read_only, code=ErrorCode.JOURNAL_FAILED)
@@ -234,7 +234,7 @@ class Service:
             key_born_unix_s=key.born_unix_s,
         )
         queued = isinstance(decision, admission.Queued)
-        self._accepting[job] = [(peer, stream, run.attach)]
+        self._accepting[job] = [(peer, stream, run)]
         live = self.board.accept(acceptance, spec, body, lease, queued=queued)
         live.body_hash = digest
         if run.attach:
@@ -257,12 +257,20 @@ class Service:
             raise Refused("a start key is 1 to 255 bytes, a generated one a UUID of version 7", code=ErrorCode.INVALID)
         return keys.remembered(key, generated=not user, now_unix_s=now)
 
-    def _known_key(self, peer: Peer, stream: int, run: Run, key: keys.Key, digest: bytes) -> bool:
-        """Serve a repeat of a start; False if the key is new."""
+    def _known_key(
+        self, peer: Peer, stream: int, run: Run, key: keys.Key, digest: bytes, *, ask_journal: bool
+    ) -> bool:
+        """Serve a repeat of a start; False if the key is new.
+
+        Without ``ask_journal`` only live jobs are looked at: a generated key is new as a rule, and if it is not, the
+        journal refuses the second job of it (``_not_accepted``), which saves a look-up a job.
+        """
         live = self.board.by_key.get((peer.principal, key.hash))
         if live is not None:
             if live.body_hash != digest:
                 raise _other_body(live.job.id)
+        elif not ask_journal:
+            return False
         else:
             row = self.journal.key(peer.principal, key.hash)
             if row is None:
@@ -278,7 +286,7 @@ class Service:
             live = self._find(row.job)
         waiting = self._accepting.get(live.job.id)
         if waiting is not None:
-            waiting.append((peer, stream, run.attach))
+            waiting.append((peer, stream, run))
         else:
             self._tell_accepted(peer, stream, live, attach=run.attach, deduplicated=True)
         if run.attach:
@@ -290,18 +298,14 @@ class Service:
 
     def _tell_accepted(self, peer: Peer, stream: int, live: LiveJob, *, attach: bool, deduplicated: bool) -> None:
         job = live.job
-        if attach:
-            peer.link.event(
-                stream,
-                0,
-                Accepted(job.id, job.state, job.boot_id, self.journal.incarnation, deduplicated),
-            )
-            if deduplicated and job.started_unix_s is not None and job.pid is not None:
-                peer.link.event(stream, 0, Started(job.id, job.pid, job.started_unix_s, job.attempt))
-        else:
-            peer.link.respond(
-                stream, AcceptedAnswer(job.id, job.state, job.boot_id, self.journal.incarnation, deduplicated)
-            )
+        if not attach:
+            answer = AcceptedAnswer(job.id, job.state, job.boot_id, self.journal.incarnation, deduplicated)
+            peer.link.respond(stream, answer)
+            peer.flush()
+            return
+        peer.tell_later(stream, Accepted(job.id, job.state, job.boot_id, self.journal.incarnation, deduplicated))
+        if deduplicated and job.started_unix_s is not None and job.pid is not None:
+            peer.tell_later(stream, Started(job.id, job.pid, job.started_unix_s, job.attempt))
 
     def _retry(self, peer: Peer, stream: int, retry: Retry, _body: bytes) -> None:
         live = self._find(self._job_id(retry.job))
@@ -324,17 +328,15 @@ class Service:
     def _notified(self, live: LiveJob, notify: Notify) -> None:
         job = live.job
         if notify.kind == "accepted":
-            for peer, stream, attach in self._accepting.pop(job.id, ()):
-                self._tell_accepted(peer, stream, live, attach=attach, deduplicated=False)
-                peer.flush()
+            for peer, stream, run in self._accepting.pop(job.id, ()):
+                self._tell_accepted(peer, stream, live, attach=run.attach, deduplicated=False)
         elif notify.kind == "started":
             assert job.pid is not None
             assert job.started_unix_s is not None
             started = Started(job.id, job.pid, job.started_unix_s, job.attempt)
             for peer, reader in live.readers:
                 if reader.is_run:
-                    peer.link.event(reader.stream, 0, started)
-                    peer.flush()
+                    peer.tell_later(reader.stream, started)
         elif notify.kind == "done":
             assert notify.receipt is not None
             self._finished(live, notify.receipt)
@@ -355,14 +357,31 @@ class Service:
             self.housekeeping.job_done(live)
 
     def _journal_error(self, live: LiveJob, error: StorageError) -> None:
-        full = bool(getattr(error, "full", False))
-        code = ErrorCode.DISK_FULL if full else ErrorCode.JOURNAL_FAILED
-        if not full:
-            self.read_only = f"the journal cannot be written ({error}); nothing new is started until the agent restarts"
-        for peer, stream, _ in self._accepting.pop(live.job.id, ()):
+        asked = self._accepting.pop(live.job.id, [])
+        for peer, stream, run in asked:
             self._end_stream(peer, stream)
-            peer.link.fail(stream, Failure(code, f"not accepted: {error}", "no", 10.0 if full else None))
+            key = keys.remembered(run.key, generated=not run.user_key, now_unix_s=self.board.unix_s())
+            try:
+                if self._known_key(peer, stream, run, key, live.body_hash, ask_journal=True):
+                    peer.flush()
+                    continue
+                failure = self._write_failure(error)
+            except Refused as refused:
+                failure = Failure(refused.code, str(refused), refused.ran, refused.retry_after_s)
+            except StorageError as second:
+                failure = self._write_failure(second)
+            peer.link.fail(stream, failure)
             peer.flush()
+        if not asked:
+            self._write_failure(error)
+
+    def _write_failure(self, error: StorageError) -> Failure:
+        """What a client is told when the journal takes no write; one that never will again makes us read-only."""
+        if getattr(error, "full", False):
+            return Failure(ErrorCode.DISK_FULL, f"not accepted: {error}", "no", 10.0)
+        if getattr(error, "read_only", False):
+            self.read_only = f"the journal cannot be written ({error}); nothing is started until the agent restarts"
+        return Failure(ErrorCode.JOURNAL_FAILED, f"not accepted: {error}", "no")
 
     # --- output ------------------------------------------------------------------------------------------------------
 
@@ -389,6 +408,7 @@ class Service:
 
     def _serve(self, peer: Peer, reader: Reader) -> None:
         """Offer what exists, end what is complete, answer when all is; then let the connection send."""
+        peer.catch_up()
         if reader.open:
             reader.offer_all(peer.link)
             for number in list(reader.open):

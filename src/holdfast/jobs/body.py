@@ -56,13 +56,12 @@ def unpack(data: bytes) -> Body:
     return Body(_unpack_list(argv), _unpack_list(env), cwd)
 
 
-def body_hash(packed: bytes, spec: JobSpec) -> bytes:
+def body_hash(body: Body, spec: JobSpec) -> bytes:
     """SHA-256 of what a start key stands for.
 
     It covers argv, ``--sh``, the given environment (in any order), the directory, the user and the limits; not the
     terminal, hints, label, or how long to wait: the same key with another one of these is the same job.
     """
-    body = unpack(packed)
     same = (
         b"holdfast body 1",
         *map(_length_first, body.argv),

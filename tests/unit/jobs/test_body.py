@@ -28,7 +28,7 @@ def test_there_and_back(body: Body) -> None:
 def test_different_bodies_have_different_forms_and_hashes(one: Body, other: Body) -> None:
     assert (pack(one) == pack(other)) == (one == other)
     if (one.argv, sorted(one.env), one.cwd) != (other.argv, sorted(other.env), other.cwd):
-        assert body_hash(pack(one), JobSpec()) != body_hash(pack(other), JobSpec())
+        assert body_hash(one, JobSpec()) != body_hash(other, JobSpec())
 
 
 def test_empty_arguments_survive() -> None:
@@ -52,10 +52,10 @@ def test_what_was_not_packed_is_refused(data: bytes) -> None:
 
 def test_a_key_stands_for_what_is_executed_and_not_for_its_looks() -> None:
     packed = pack(Body((b"make",), (b"A=1", b"B=2"), b"/srv"))
-    same = body_hash(packed, JobSpec())
-    assert body_hash(pack(Body((b"make",), (b"B=2", b"A=1"), b"/srv")), JobSpec()) == same
+    same = body_hash(unpack(packed), JobSpec())
+    assert body_hash(Body((b"make",), (b"B=2", b"A=1"), b"/srv"), JobSpec()) == same
     for spec in (JobSpec(label="x"), JobSpec(on_disconnect="kill"), JobSpec(stdin=True), JobSpec(durability="power")):
-        assert body_hash(packed, spec) == same
+        assert body_hash(unpack(packed), spec) == same
     for spec in (JobSpec(shell=True), JobSpec(user="root"), JobSpec(timeout_s=1.0), JobSpec(limits={"nofile": (1, 2)})):
-        assert body_hash(packed, spec) != same
-    assert body_hash(pack(Body((b"make", b""), (b"A=1", b"B=2"), b"/srv")), JobSpec()) != same
+        assert body_hash(unpack(packed), spec) != same
+    assert body_hash(Body((b"make", b""), (b"A=1", b"B=2"), b"/srv"), JobSpec()) != same
