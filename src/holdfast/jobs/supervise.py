@@ -27,6 +27,8 @@ WARM_SHIMS: Final = 4
 """Idle shims kept ready: a start costs one spawn, not two forks."""
 IDLE_SHIMS: Final = 128
 """Most idle shims between two sweeps; a burst finds them warm again, and each is 0.6 MiB at the most."""
+RELEASE_S: Final = 0.05
+"""How long RELEASE may wait to go out together with the shim's next job: one wake-up of the shim less a job."""
 SWEEP_S: Final = 5.0
 """How often surplus idle shims are sent home."""
 _RECEIVE_BYTES: Final = 64 * 1024
@@ -73,6 +75,7 @@ class Shim:
         "job",
         "keeperless",
         "state",
+        "unsaid",
     )
 
     def __init__(self, crew: Crew, shim: ShimId, directory: str, sock: socket.socket) -> None:
@@ -82,6 +85,7 @@ class Shim:
         self.state: messages.State | None = None
         self.keeperless = False
         self.idle = False
+        self.unsaid = b""
         self._crew = crew
         self._sock = sock
         self._reader = messages.Reader()
@@ -93,7 +97,9 @@ class Shim:
         self.send_framed(messages.frame(message))
 
     def send_framed(self, data: bytes) -> None:
-        """As ``send``, with the frame made already."""
+        """As ``send``, with the frame made already. An order held back goes first, in the same write."""
+        if self.unsaid:
+            data, self.unsaid = self.unsaid + data, b""
         if self._out:
             self._out.append(data)
             return
@@ -181,6 +187,8 @@ class Crew:
         self._idle: list[Shim] = []
         self._wanted = 0
         self._sweeper: asyncio.TimerHandle | None = None
+        self._unsaid: list[Shim] = []
+        self._unsaid_timer: asyncio.TimerHandle | None = None
 
     # --- the keeper --------------------------------------------------------------------------------------------------
 
@@ -305,10 +313,14 @@ class Crew:
     def release(self, shim: Shim, job: str, attempt: int, *, taken: int = 0) -> bool:
         """The shim's job is recorded; True if the shim is idle now, False if it goes home."""
         shim.job = None
-        shim.send_framed(messages.frame(messages.Release(job, attempt, taken)))
+        release = messages.frame(messages.Release(job, attempt, taken))
         if shim.keeperless or len(self._idle) >= IDLE_SHIMS or self._keeper is None:
-            shim.send(messages.Retire())
+            shim.send_framed(release + messages.frame(messages.Retire()))
             return False
+        shim.unsaid = release
+        self._unsaid.append(shim)
+        if self._unsaid_timer is None:
+            self._unsaid_timer = self.loop.call_later(RELEASE_S, self._say_unsaid)
         shim.idle = True
         self._idle.append(shim)
         return True
@@ -344,7 +356,10 @@ class Crew:
         return len(self._idle)
 
     def close(self) -> None:
-        """Let go of all sockets."""
+        """Say what was held back, and let go of all sockets."""
+        if self._unsaid_timer is not None:
+            self._unsaid_timer.cancel()
+        self._say_unsaid()
         if self._sweeper is not None:
             self._sweeper.cancel()
         for shim in list(self.shims.values()):
@@ -354,6 +369,13 @@ class Crew:
             self.loop.remove_reader(self._keeper)
             self._keeper.close()
             self._keeper = None
+
+    def _say_unsaid(self) -> None:
+        self._unsaid_timer = None
+        shims, self._unsaid = self._unsaid, []
+        for shim in shims:
+            if shim.unsaid:
+                shim.send_framed(b"")
 
     def _sweep(self) -> None:
         self._sweeper = self.loop.call_later(SWEEP_S, self._sweep)
