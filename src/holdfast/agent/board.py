@@ -366,6 +366,7 @@ class Board:
             return
         self.adopt_shim(live, shim)
         live.spawned = True
+        self.reopen(live)
         self.set_lengths(live, state.out_bytes, state.err_bytes)
         self.on_growth(live)
 
@@ -393,6 +394,10 @@ class Board:
         live = shim.job
         if isinstance(live, LiveJob) and live.shim is shim:
             live.shim = None
+            for number, channel in live.out.items():  # whoever reads reads on; an adopter writes to the same file
+                spool = shim.give_up_spool(number)
+                if spool is not None and not channel.keep(spool):
+                    spool.close()
             live.armed = None
             if shim.keeperless:
                 self.loop.call_soon(self.settle_orphan, live, shim.id)
@@ -456,6 +461,12 @@ class Board:
             return control.Slots()
 
     # --- output ------------------------------------------------------------------------------------------------------
+
+    def reopen(self, live: LiveJob) -> None:
+        """Another supervisor tends the job: read through its shim's descriptors from now on."""
+        for number, channel in live.out.items():
+            if channel.source is not None:
+                self.open_spool(live, number)
 
     def set_lengths(self, live: LiveJob, out_bytes: int, err_bytes: int) -> None:
         """The committed lengths, as the shim has told them."""

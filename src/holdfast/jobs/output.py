@@ -68,6 +68,12 @@ class OutputChannel:
         self._owned = owned
         self._refresh_first = refresh_first
 
+    def keep(self, source: ByteSource) -> bool:
+        """Own this source from now on, if it is the one in use: its shim is gone and the bytes are still there."""
+        if self.source is source:
+            self._owned = True
+        return self.source is source
+
     @property
     def readable(self) -> bool:
         """Whether it is known where the bytes are."""
