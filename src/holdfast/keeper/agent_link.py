@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 
-from holdfast.keeper import linux, messages
+from holdfast.keeper import linux, messages, sockets
 from holdfast.keeper import loop as loops
 
 TYPE_CHECKING = False
@@ -42,19 +41,18 @@ class AgentLink:
     """
 
     def __init__(self, loop: loops.Loop, fd: int, argv: list[str], boot_id: bytes, master: Master) -> None:
-        os.set_inheritable(fd, False)
         self._loop = loop
         self._argv = argv
         self._boot_id = boot_id
         self._master = master
-        self._socket: socket.socket | None = None
+        self._socket: sockets.Socket | None = None
         self._unsent: list[bytes] = []
         self._left = False
         self._wait_ns = 0
         self._since = linux.boot_ns()
         self.pid = 0
         self.restart_at: int | None = None
-        self._attach(socket.socket(fileno=fd))
+        self._attach(sockets.adopt(fd))
 
     def send(self, message: messages.Message) -> None:
         """Tells the agent, as soon as it listens; if there is none, nobody: the next one is told all that counts."""
@@ -80,24 +78,25 @@ class AgentLink:
         if self.restart_at is None or now < self.restart_at or self._left:
             return
         self.restart_at = None
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        with theirs:
-            argv = [*self._argv, KEEPER_FD_OPTION, str(theirs.fileno())]
-            os.set_inheritable(theirs.fileno(), True)
-            try:
-                self.pid = os.posix_spawnp(
-                    argv[0], argv, os.environ, setsid=True, setsigmask=(),
-                    setsigdef=signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP},
-                )  # fmt: skip
-            except OSError as exc:
-                loops.complain(f"cannot start the agent: {exc}")
-                ours.close()
-                self._plan_restart()
-                return
+        ours, theirs = sockets.packet_pair()
+        argv = [*self._argv, KEEPER_FD_OPTION, str(theirs.fileno())]
+        os.set_inheritable(theirs.fileno(), True)
+        try:
+            self.pid = os.posix_spawnp(
+                argv[0], argv, os.environ, setsid=True, setsigmask=(),
+                setsigdef=signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP},
+            )  # fmt: skip
+        except OSError as exc:
+            loops.complain(f"cannot start the agent: {exc}")
+            ours.close()
+            self._plan_restart()
+            return
+        finally:
+            theirs.close()
         self._since = now
         self._attach(ours)
 
-    def _attach(self, ours: socket.socket) -> None:
+    def _attach(self, ours: sockets.Socket) -> None:
         ours.setblocking(False)
         self._socket = ours
         self._unsent = []

@@ -15,9 +15,8 @@ from __future__ import annotations
 import errno
 import os
 import signal
-import socket
 
-from holdfast.keeper import adoption, linux, messages, tender, tree
+from holdfast.keeper import adoption, linux, messages, sockets, tender, tree
 from holdfast.keeper import loop as loops
 from holdfast.keeper.agent_link import AgentLink
 from holdfast.keeper.nursery import Child, Nursery
@@ -128,16 +127,12 @@ class Keeper:
     def _hear(self, child: Child) -> bool:
         """Takes one message of a shim; False if there is none."""
         try:
-            packet, fds, _, _ = socket.recv_fds(child.line, messages.MAX_PACKET_BYTES, 2, socket.MSG_DONTWAIT)
+            packet, fds = sockets.receive(child.line, messages.MAX_PACKET_BYTES, sockets.MSG_DONTWAIT)
         except BlockingIOError:
             return False
-        except OSError:
-            packet, fds = b"", []
         if not packet:
             self._loop.unwatch(child.line.fileno())
             return False
-        for fd in fds:
-            os.set_inheritable(fd, False)
         match messages.decode(packet):
             case messages.Ready():
                 child.ready = True
@@ -161,7 +156,7 @@ class Keeper:
 
     def _say(self, child: Child, message: messages.Message) -> None:
         try:
-            child.line.send(messages.encode(message), socket.MSG_DONTWAIT)
+            child.line.send(messages.encode(message), sockets.MSG_DONTWAIT)
         except OSError:
             pass  # it is dying, and its death will be seen
 
@@ -352,6 +347,7 @@ def main(state_dir: str, agent_fd: int, agent_argv: list[str]) -> None:
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
         for signum in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGPIPE, signal.SIGXFSZ):
             signal.signal(signum, signal.SIG_IGN)
+        loops.note_children()
         linux.become_subreaper()
         linux.forbid_core_dump()
         keeper = Keeper(state_dir, agent_fd, agent_argv)

@@ -33,7 +33,6 @@ class Loop:
         self._on_child = on_child
         self._wake_read, self._wake_write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         signal.set_wakeup_fd(self._wake_write, warn_on_full_buffer=False)
-        signal.signal(signal.SIGCHLD, _noted)
         self._poll.register(self._wake_read, READABLE)
 
     def watch(self, fd: int, events: int, handler: Handler) -> None:
@@ -82,5 +81,13 @@ def complain_of_exception() -> None:
     sys.__excepthook__(*sys.exc_info())
 
 
+def note_children() -> None:
+    """Makes the deaths of children wake the loop of this process; a fork inherits it.
+
+    The handler does nothing, but there must be one for the wake-up descriptor to be written (signal.set_wakeup_fd).
+    """
+    signal.signal(signal.SIGCHLD, _noted)
+
+
 def _noted(signum: int, frame: object) -> None:
-    """A Python handler must exist for the wake-up descriptor to be written."""
+    pass

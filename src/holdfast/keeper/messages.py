@@ -325,6 +325,7 @@ _TYPES: dict[int, tuple[Callable[..., Message], struct.Struct]] = {
 }
 _NUMBERS: dict[object, int] = {kind: number for number, (kind, _) in _TYPES.items()}
 _LENGTH = struct.Struct("!I")
+_LONGEST_FRAME = _LENGTH.size + MAX_MESSAGE_BYTES
 
 
 def number(message: Message) -> int:
@@ -390,7 +391,7 @@ class Reader:
     __slots__ = ("_data",)
 
     def __init__(self) -> None:
-        self._data = b""
+        self._data = bytearray()
 
     def feed(self, data: bytes) -> list[Message]:
         """The messages that are complete with these bytes.
@@ -398,19 +399,25 @@ class Reader:
         Raises:
             ValueError: the stream is not in order; it cannot be read any further.
         """
-        data = self._data + data if self._data else data
+        kept = self._data
+        if kept:
+            kept += data
+            if len(kept) < _LENGTH.size or len(kept) < _LENGTH.size + _LENGTH.unpack_from(kept)[0] <= _LONGEST_FRAME:
+                return []  # a long message is gathered without looking at it again and again
+            data = bytes(kept)
+            kept.clear()
         messages: list[Message] = []
-        at = 0
-        while len(data) - at >= _LENGTH.size:
+        at, size = 0, len(data)
+        while size - at >= _LENGTH.size:
             (length,) = _LENGTH.unpack_from(data, at)
             if not 0 < length <= MAX_MESSAGE_BYTES:
                 raise ValueError(f"message of {length} bytes (1 to {MAX_MESSAGE_BYTES})")
             end = at + _LENGTH.size + length
-            if end > len(data):
+            if end > size:
                 break
             messages.append(decode(data[at + _LENGTH.size : end]))
             at = end
-        self._data = data[at:]
+        kept += data[at:]
         return messages
 
 

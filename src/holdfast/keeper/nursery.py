@@ -5,11 +5,10 @@ from __future__ import annotations
 import gc
 import os
 import resource
-import socket
 import time
 
 from holdfast.keeper import loop as loops
-from holdfast.keeper import shim, tender
+from holdfast.keeper import shim, sockets, tender
 from holdfast.store import control
 
 _CRASHED = 70
@@ -22,7 +21,7 @@ class Child:
 
     __slots__ = ("err_pipe", "line", "listener", "out_pipe", "pid", "ready", "shim", "stdin")
 
-    def __init__(self, name: str, pid: int, place: tender.Place, line: socket.socket) -> None:
+    def __init__(self, name: str, pid: int, place: tender.Place, line: sockets.Socket) -> None:
         self.shim = name
         self.pid = pid
         self.out_pipe = place.out_pipe
@@ -68,15 +67,15 @@ class Nursery:
         self._count += 1
         name = f"{time.time_ns():x}-{os.getpid():x}-{self._count:x}"
         opened: list[int] = []
-        sockets: list[socket.socket] = []
+        lines: list[sockets.Socket] = []
         try:
-            place, ours, theirs = self._make_place(name, opened, sockets)
+            place, ours, theirs = self._make_place(name, opened, lines)
             gc.freeze()
             pid = os.fork()
         except BaseException:
             for fd in opened:
                 os.close(fd)
-            for one in sockets:
+            for one in lines:
                 one.close()
             self.remove(name)
             raise
@@ -110,8 +109,8 @@ class Nursery:
         return set(os.listdir(self.directory))
 
     def _make_place(
-        self, name: str, opened: list[int], sockets: list[socket.socket]
-    ) -> tuple[tender.Place, socket.socket, socket.socket]:
+        self, name: str, opened: list[int], lines: list[sockets.Socket]
+    ) -> tuple[tender.Place, sockets.Socket, sockets.Socket]:
         os.mkdir(name, 0o700, dir_fd=self.directory)
         opened.append(os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=self.directory))
         opened.append(control.create("ctl", dir_fd=opened[0]))
@@ -122,15 +121,12 @@ class Nursery:
             read, write = os.pipe()
             os.close(write)
             opened.append(read)
-        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
-        sockets.append(listener)
-        listener.bind(f"/proc/self/fd/{opened[0]}/sock")  # the path of a socket has 107 bytes at most (unix(7))
-        listener.listen(8)
-        sockets += socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        listener = sockets.listen(f"/proc/self/fd/{opened[0]}/sock", 8)  # short, wherever the state directory lies
+        lines += (listener, *sockets.packet_pair())
         directory, ctl, out, err, out_pipe, err_pipe = opened
-        return tender.Place(directory, ctl, out_pipe, err_pipe, out, err, listener), sockets[1], sockets[2]
+        return tender.Place(directory, ctl, out_pipe, err_pipe, out, err, listener), lines[1], lines[2]
 
-    def _become_shim(self, place: tender.Place, line: socket.socket) -> None:
+    def _become_shim(self, place: tender.Place, line: sockets.Socket) -> None:
         """In the child; never returns. The keeper's objects stay referenced, so none of them closes a descriptor."""
         try:
             os.setsid()

@@ -9,24 +9,21 @@ from __future__ import annotations
 import errno
 import gc
 import os
-import signal
-import socket
 import time
 
-from holdfast.keeper import linux, messages, pump, spawn, supervision, tender, tree
+from holdfast.keeper import linux, messages, pump, sockets, spawn, supervision, tender, tree
 from holdfast.keeper import loop as loops
 from holdfast.store import control
 
-_IGNORED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGPIPE, signal.SIGXFSZ)
 _HELD_WITHIN_MS = 5_000
 
 
 class Shim(tender.Tender):
     """A place for jobs: waits for RUN, tends the job, waits for RELEASE, and again."""
 
-    def __init__(self, loop: loops.Loop, place: tender.Place, keeper: socket.socket, boot_id: bytes) -> None:
+    def __init__(self, loop: loops.Loop, place: tender.Place, keeper: sockets.Socket, boot_id: bytes) -> None:
         super().__init__(loop, place)
-        self._keeper: socket.socket | None = keeper
+        self._keeper: sockets.Socket | None = keeper
         self._boot_id = boot_id
         self._pid = os.getpid()
         self._retiring = False
@@ -104,7 +101,7 @@ class Shim(tender.Tender):
         self.feeder = pump.Feeder(file, write)
         if self._keeper is not None:
             try:
-                socket.send_fds(self._keeper, [messages.encode(messages.Hold())], [write, file])
+                sockets.send_with_fds(self._keeper, messages.encode(messages.Hold()), (write, file))
                 self._await_held()
             except OSError:
                 self._keeper_gone()
@@ -130,10 +127,7 @@ class Shim(tender.Tender):
         """Takes one message of the keeper; True if it was HELD."""
         if self._keeper is None:
             return False
-        try:
-            packet = self._keeper.recv(messages.MAX_PACKET_BYTES)
-        except ConnectionResetError:
-            packet = b""
+        packet, _ = sockets.receive(self._keeper, messages.MAX_PACKET_BYTES)
         if not packet:
             self._keeper_gone()
             return False
@@ -220,16 +214,15 @@ class Shim(tender.Tender):
         self._arm()
 
 
-def run(place: tender.Place, keeper: socket.socket, boot_id: bytes) -> None:
+def run(place: tender.Place, keeper: sockets.Socket, boot_id: bytes) -> None:
     """The life of a shim, in the process that the keeper has forked for it; returns when it may exit.
 
-    The caller has made it a session leader and closed what is not its own.
+    The caller has made it a session leader and closed what is not its own. Signals are as the keeper has them: ignored,
+    or with handlers that do nothing here.
 
     Raises:
         OSError: the control file is locked by another process, or something the shim lives on is broken.
     """
-    for signum in _IGNORED:
-        signal.signal(signum, signal.SIG_IGN)
     linux.become_subreaper()
     if not control.lock(place.ctl):
         raise OSError(errno.EAGAIN, "the control file is locked by another process")

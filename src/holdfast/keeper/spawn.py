@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 _DEFAULT_PATH = b"/bin:/usr/bin"
 """Where execvp(3) looks when there is no PATH."""
-_DEFAULTS = signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}
+_DEFAULTS = tuple(int(signum) for signum in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP})
 _OF_THE_MACHINE = (errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.E2BIG)
 """Errors that say nothing about the executable."""
 _REPORT = struct.Struct("!Bi")
@@ -54,7 +54,7 @@ def spawn(run: Run, stdin: int | None, stdout: int, stderr: int) -> int:
     """
     if run.user is not None or run.rlimits:
         return _fork_and_exec(run, stdin, stdout, stderr)
-    environment = dict(item.split(b"=", 1) for item in run.env)
+    environment = dict([item.split(b"=", 1) for item in run.env])
     away = run.cwd not in (b"", b"/")
     if away:
         try:
@@ -183,7 +183,7 @@ def _become_user(uid: int, gid: int, groups: tuple[int, ...]) -> None:
 
 
 def _execute(run: Run) -> None:
-    environment = dict(item.split(b"=", 1) for item in run.env)
+    environment = dict([item.split(b"=", 1) for item in run.env])
     failure = OSError(errno.ENOENT, os.strerror(errno.ENOENT))
     for candidate in candidates(run.argv[0], environment.get(b"PATH", _DEFAULT_PATH)):
         try:

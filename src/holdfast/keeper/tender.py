@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import time
 
-from holdfast.keeper import connection, linux, messages, pump, supervision, tree
+from holdfast.keeper import connection, linux, messages, pump, sockets, supervision, tree
 from holdfast.keeper import loop as loops
 from holdfast.store import control
 
@@ -31,7 +30,7 @@ class Place(NamedTuple):
     err_pipe: int
     out: int
     err: int
-    listener: socket.socket
+    listener: sockets.Socket
 
 
 class Tender:

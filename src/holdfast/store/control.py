@@ -174,13 +174,15 @@ Record = Claim | Started | Main | Exit | Note
 _HEAD = struct.Struct("!4sBB2x12sI")
 _CRC = struct.Struct("!I")
 _CRC_AT = SLOT_BYTES - _CRC.size
-_BODY_AT = _HEAD.size
 _BODIES = (
-    struct.Struct("!I16sQQIQQQBQ"),
-    struct.Struct("!IQQ"),
-    struct.Struct("!iQQ"),
-    struct.Struct(f"!BiB{BY_BYTES}siBQQQQQQQQQQBIB"),
-    struct.Struct(f"!QBB{BY_BYTES}sQQQII{NOTE_PIDS}I"),
+    "I16sQQIQQQBQ",
+    "IQQ",
+    "iQQ",
+    f"BiB{BY_BYTES}siBQQQQQQQQQQBIB",
+    f"QBB{BY_BYTES}sQQQII{NOTE_PIDS}I",
+)
+_SLOTS = tuple(
+    struct.Struct(f"{_HEAD.format}{body}{_CRC_AT - struct.calcsize(_HEAD.format + body)}x") for body in _BODIES
 )
 _TYPES: tuple[type[Record], ...] = (
     Claim,
@@ -189,6 +191,7 @@ _TYPES: tuple[type[Record], ...] = (
     Exit,
     Note,
 )
+_KINDS = {kind: number for number, kind in enumerate(_TYPES)}
 _EMPTY = bytes(SLOT_BYTES)
 
 
@@ -199,7 +202,7 @@ def encode(record: Record) -> bytes:
         ValueError: a text is too long for its field, or the job id is not 1 to 12 ASCII characters.
         struct.error: a number is outside the range of its field.
     """
-    kind = _TYPES.index(type(record))
+    kind = _KINDS[type(record)]
     job = record.job.encode("ascii")
     if not 0 < len(job) <= 12:
         raise ValueError(f"job id of {len(job)} bytes (1 to 12)")
@@ -210,8 +213,7 @@ def encode(record: Record) -> bytes:
     elif isinstance(record, Note):
         pids = record.pids[:NOTE_PIDS]
         values = (*record[2:5], _text(record.by), *record[6:10], len(pids), *pids, *(0,) * (NOTE_PIDS - len(pids)))
-    head = _HEAD.pack(MAGIC, VERSION, kind, job, record.attempt)
-    content = (head + _BODIES[kind].pack(*values)).ljust(_CRC_AT, b"\0")
+    content = _SLOTS[kind].pack(MAGIC, VERSION, kind, job, record.attempt, *values)
     return content + _CRC.pack(crc32(content))
 
 
@@ -237,7 +239,7 @@ def decode(data: bytes, slot: int) -> Record | Damaged | None:
         return Damaged(slot, f"record of kind {kind}")
     try:
         name = job.rstrip(b"\0").decode("ascii")
-        values = _BODIES[kind].unpack_from(data, _BODY_AT)
+        values = _SLOTS[kind].unpack_from(data)[5:]
         if kind == EXIT:
             known, status, cause, by, *rest = values
             return Exit(name, attempt, status if known else None, cause, _untext(by), *rest)
@@ -308,7 +310,7 @@ def write(fd: int, record: Record, *, flush: bool = False) -> bytes:
         OSError: the write or the flush failed; the slot may be damaged.
     """
     data = encode(record)
-    _pwrite_all(fd, data, _TYPES.index(type(record)) * SLOT_BYTES)
+    _pwrite_all(fd, data, _KINDS[type(record)] * SLOT_BYTES)
     if flush:
         os.fdatasync(fd)
     return data
