@@ -86,6 +86,7 @@ class Call(msgspec.Struct, Generic[T], frozen=True):
         if_repeated: Error codes that mean "done already" when the request was sent more than once, with the result.
         if_lost: Result when the link is lost after sending, where losing it is what was asked for.
         key: The start key, for ``OutcomeUnknown``.
+        patient: Goes on as long as a lost connection may come back, and not just for the time of a connect.
     """
 
     request: Request
@@ -95,6 +96,7 @@ class Call(msgspec.Struct, Generic[T], frozen=True):
     if_repeated: Mapping[int, T] = {}
     if_lost: T | None = None
     key: str | None = None
+    patient: bool = False
 
 
 class RunRequest(msgspec.Struct, frozen=True):
@@ -247,7 +249,7 @@ def list_jobs(
 
 def wait(job: str, *, lease: bool) -> Call[Receipt]:
     """Answered when the job is done."""
-    return Call(Wait(job, lease), lambda header: decode(header, ResultAnswer).receipt)
+    return Call(Wait(job, lease), lambda header: decode(header, ResultAnswer).receipt, patient=True)
 
 
 def signal(job: str, signum: int, scope: Literal["main", "group", "tree"]) -> Call[DoneAnswer]:

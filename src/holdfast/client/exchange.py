@@ -73,6 +73,11 @@ class Exchange:
         return None
 
     @property
+    def patient(self) -> bool:
+        """Whether it is worth a long wait for a lost connection: a job is under way."""
+        return True
+
+    @property
     def companion(self) -> Exchange | None:
         """Another exchange that goes wherever this one goes."""
         return None
@@ -190,6 +195,10 @@ class CallExchange(Exchange, Generic[T]):
     @property
     def key(self) -> str | None:
         return self._call.key
+
+    @property
+    def patient(self) -> bool:
+        return self._call.patient
 
     def begin(self, port: Port) -> None:
         self._again = self.asked

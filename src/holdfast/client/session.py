@@ -91,8 +91,8 @@ class Session:
         instance: Random id of this process; carries its leases from connection to connection.
         software: Our name and version, for the greeting.
         random: Uniform numbers from 0 to 1, for the back-off.
-        connect_s: A call that was never sent fails when no connection came about for so long.
-        reconnect_s: What was sent is given up so long after a loss; None: never.
+        connect_s: A call fails when no connection came about for so long, and so does a run that was never sent.
+        reconnect_s: A run or a reading that is under way is given up so long after a loss; None: never.
     """
 
     def __init__(
@@ -455,13 +455,12 @@ class Session:
         if error is not None and not isinstance(error, ConnectFailed):
             self._fail_all(lambda exchange: error)
         lost_at = self._now if self._lost_at is None else self._lost_at
-        if self._reconnect_s is not None and self._now >= lost_at + self._reconnect_s:
-            text = f"no connection for {self._reconnect_s:g} s: {reason}"
-            self._fail_all(lambda exchange: exchange.lost_error(text))
         for exchange, since in list(self._exchanges.items()):
-            if not exchange.asked and self._now >= since + self._connect_s:
+            patience_s = self._reconnect_s if exchange.asked and exchange.patient else self._connect_s
+            if patience_s is not None and self._now >= max(since, lost_at) + patience_s:
                 self._forget(exchange)
-                exchange.fail(ConnectFailed(reason))
+                text = f"no connection for {patience_s:g} s: {reason}"
+                exchange.fail(exchange.lost_error(text) if exchange.asked else ConnectFailed(text))
         if not self._exchanges:
             self.phase = Phase.IDLE
             self._lost_at = None
