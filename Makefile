@@ -51,7 +51,7 @@ types: $(STAMP)
 	$(BIN)/mypy
 
 public: $(STAMP)
-	$(BIN)/basedpyright --pythonpath $(BIN)/python --ignoreexternal --verifytypes holdfast
+	$(BIN)/python -m tools.public_types
 
 layers: $(STAMP)
 	$(BIN)/lint-imports

@@ -67,3 +67,24 @@ def test_every_verb_of_the_makefile_that_documents_name_exists() -> None:
     for path in docs.documents(ROOT):
         named = set(re.findall(r"`make ([a-z-]+)", path.read_text()))
         assert named <= targets, path
+
+
+def test_the_check_of_the_public_types_finds_what_is_not_written_down() -> None:
+    from tools.public_types import faults
+
+    def symbol(name: str, *messages: str) -> dict[str, object]:
+        return {"name": name, "diagnostics": [{"message": message} for message in messages]}
+
+    found = {
+        "symbols": [
+            symbol("holdfast.connect", "Return type is partially unknown\n  Return type is Host"),
+            symbol("holdfast.client.sync.Job.wait", "No docstring found for function"),
+            symbol("holdfast.types.Receipt.job", "Type is missing type annotation and could be inferred"),
+            symbol("holdfast.types._hidden", "Type is missing type annotation"),
+            symbol("holdfast.wire.flow.Inflow.limit", "Type is missing type annotation"),
+        ]
+    }
+    assert [fault.partition(":")[0] for fault in faults(found)] == [
+        "holdfast.client.sync.Job.wait",
+        "holdfast.types.Receipt.job",
+    ]
