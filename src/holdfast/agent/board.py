@@ -555,7 +555,7 @@ class Board:
         stdout, stderr, live.taken = take_output(self.files, live.shim, directory, live, ends)
         big = [channel for channel in live.out.values() if channel.digest is None]
         if big:
-            waiting = [self.loop.run_in_executor(None, channel.finish_digest) for channel in big]
+            waiting = [self.loop.run_in_executor(None, channel.rest_of_digest()) for channel in big]
             asyncio.gather(*waiting, return_exceptions=True).add_done_callback(
                 lambda done: self._digested(live, record, slots, big, done.result())
             )

@@ -196,7 +196,7 @@ class Recovery:
         stdout, stderr, live.taken = take_output(board.files, None, directory, live, found_ends(slots))
         for channel in live.out.values():
             if channel.digest is None:
-                channel.digest = channel.finish_digest()
+                channel.digest = channel.rest_of_digest()()
         stdout, stderr = (channel.as_taken() for channel in live.out.values())
         started = slots.started
         board.step(

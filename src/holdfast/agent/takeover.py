@@ -123,7 +123,7 @@ def _take_channel(
             shim.give_up_spool(number)
     channel.use(spool, owned=True)
     if channel.unhashed_bytes <= INLINE_HASH_BYTES:
-        channel.digest = channel.finish_digest()
+        channel.digest = channel.rest_of_digest()()
     return _TAKEN[number]
 
 

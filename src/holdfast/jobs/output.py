@@ -41,7 +41,7 @@ class OutputChannel:
         source: Where the bytes are; None while that is not known.
     """
 
-    __slots__ = ("_hash", "_owned", "_refresh_first", "digest", "final", "first", "length", "source")
+    __slots__ = ("_hash", "_owned", "_refresh_first", "_sealed", "digest", "final", "first", "length", "source")
 
     def __init__(self, *, length: int = 0, first: int = 0, final: bool = False, digest: str | None = None) -> None:
         self.length = length
@@ -51,6 +51,7 @@ class OutputChannel:
         self.source: ByteSource | None = None
         self._owned = False
         self._hash: ChannelDigest | None = None
+        self._sealed = False
         self._refresh_first: Callable[[], int] | None = None
 
     # --- where the bytes are -----------------------------------------------------------------------------------------
@@ -173,19 +174,25 @@ class OutputChannel:
         hashed = self._hash.position if self._hash is not None and not self.first else self.first
         return self.length - hashed
 
-    def finish_digest(self) -> str:
-        """The digest of all that is kept; reads what no reader has read. May be called in a thread.
+    def rest_of_digest(self) -> Callable[[], str]:
+        """A call that gives the digest of all that is kept, reading what no reader has read; for any thread.
 
-        Raises:
-            OffsetGone, StorageError: it cannot be read.
+        The running digest goes with it: from now on, what readers read is not hashed here any more.
+
+        The call raises OffsetGone or StorageError where the bytes cannot be read.
         """
         if self.length == self.first:
-            return EMPTY_DIGEST
-        digest = self._hash
+            return lambda: EMPTY_DIGEST
+        digest, self._hash, self._sealed = self._hash, None, True
         if digest is None or self.first:
             digest = ChannelDigest(first=self.first)
-        digest.advance(self._source(digest.position), self.length)
-        return digest.xxh3
+        source, end = self._source(digest.position), self.length
+
+        def finish() -> str:
+            digest.advance(source, end)
+            return digest.xxh3
+
+        return finish
 
     def _source(self, offset: int) -> ByteSource:
         if self.source is None:
@@ -195,7 +202,7 @@ class OutputChannel:
     def _take_hash(self, offset: int, data: bytes) -> None:
         digest = self._hash
         if digest is None:
-            if offset or self.digest is not None:
+            if offset or self._sealed or self.digest is not None:
                 return
             digest = self._hash = ChannelDigest()
         if offset <= digest.position < offset + len(data):
