@@ -20,9 +20,10 @@ def main() -> NoReturn:
     code = run()
     for stream in (sys.stdout, sys.stderr):
         try:
-            stream.flush()
+            if stream is not None:  # as it is where the descriptor was closed
+                stream.flush()
         except (OSError, ValueError):
-            code = code or 1
+            pass  # what could not be written was told when it was tried
     os._exit(code)
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import TYPE_CHECKING
 
 from holdfast.cli import exit_codes
 from holdfast.cli.documents import policy_text
 from holdfast.cli.exit_codes import Ending
-from holdfast.cli.interrupts import Detached, HungUp, Interrupts
+from holdfast.cli.interrupts import Detached, Interrupts
 from holdfast.cli.out import CannotWrite, ReaderGone
 from holdfast.cli.sinks import CHANNEL_NAMES, Sink
 from holdfast.cli.voice import Voice
@@ -38,7 +38,8 @@ def follow(
 
     Args:
         job: The job.
-        output: Its output, as ``job.output()`` gives it.
+        output: Its output, as ``job.output()`` gives it. The caller keeps it until the connection is closed: closing it
+            before would tell the agent that the job is left on purpose, where it is its client that was lost.
         sink: Where it goes.
         voice: Where our words go.
         interrupts: Active handlers; Ctrl-C is for the job from now on.
@@ -47,20 +48,24 @@ def follow(
         from_tail: The output begins at its last lines, so what is before them is not missing.
         transport_exit: The exit code instead of 255.
     """
+    interrupts.last_words = lambda signum: voice.error(
+        f"ended by {signal.Signals(signum).name}; {_fate_of_lost(job, policy)}"
+    )
     try:
         interrupts.forward_to(lambda: _interrupt(job, voice))
         for channel, data in tell_gaps(job, output, voice, from_tail=from_tail):
             sink.write(channel, data)
         receipt = job.wait_receipt()
     except Detached:
-        return Ending(exit_codes.INTERRUPTED, f"detached; {_fate(job, policy)}"), None
-    except HungUp as hung_up:
-        name = signal.Signals(hung_up.signum).name
-        return Ending(exit_codes.SIGNAL_BASE + hung_up.signum, f"ended by {name}; {_fate(job, policy)}"), None
+        if isinstance(output, Generator):
+            output.close()  # left on purpose: this tells the agent so, and the job is kept
+        return Ending(exit_codes.INTERRUPTED, f"detached; job {job.id} goes on: holdfast attach {job.id}"), None
     except ReaderGone:
-        return Ending(exit_codes.BROKEN_PIPE, f"the reader of our output has gone; {_fate(job, policy)}"), None
+        line = f"the reader of our output has gone; {_fate_of_lost(job, policy)}"
+        return Ending(exit_codes.BROKEN_PIPE, line), None
     except CannotWrite as exc:
-        return Ending(exit_codes.HOLDFAST, f"cannot write the output: {exc}; {_fate(job, policy)}"), None
+        line = f"cannot write the output: {exc}; {_fate_of_lost(job, policy)}"
+        return Ending(exit_codes.HOLDFAST, line), None
     except HoldfastError as exc:
         return exit_codes.of_error(exc, command=command, transport_exit=transport_exit), job.receipt
     if receipt.cause is Cause.CANCELLED and interrupts.forwarded:
@@ -122,8 +127,8 @@ def _cancel_if_waiting(job: Job, voice: Voice) -> None:
         voice.detail(f"job {job.id} could not be stopped: {exc}")
 
 
-def _fate(job: Job, policy: OnDisconnect) -> str:
-    """What happens to the job now, and how to come back."""
+def _fate_of_lost(job: Job, policy: OnDisconnect) -> str:
+    """What happens to a job whose client is lost, and how to come back."""
     if policy == "kill":
         return f"job {job.id} is being ended (--on-disconnect kill)"
     until = (

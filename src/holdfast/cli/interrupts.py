@@ -1,13 +1,16 @@
 """What Ctrl-C, SIGTERM and SIGHUP mean to a client that shows a running job.
 
-The first Ctrl-C goes to the job; a second one within two seconds detaches; after that, counting starts anew. SIGTERM
-and SIGHUP mean that this client is lost: it leaves and the job's policy decides. Handlers run in the main thread,
-possibly in the middle of a call into the client library, so they never call it themselves: a helper thread forwards
-the signal.
+The first Ctrl-C goes to the job; a second one within two seconds detaches; after that, counting starts anew. Handlers
+run in the main thread, possibly in the middle of a call into the client library, so they never call it themselves: a
+helper thread forwards the signal.
+
+SIGTERM and SIGHUP mean that this client is lost, and the job's policy decides. So the process just ends: unwinding
+would close the job's output on the way, and that tells the agent that the job was left on purpose.
 """
 
 from __future__ import annotations
 
+import os
 import queue
 import signal
 import threading
@@ -17,18 +20,13 @@ from types import FrameType
 from typing import Final, Self
 
 DETACH_WITHIN_S: Final = 2.0
+SIGNAL_BASE: Final = 128
+JOIN_S: Final = 0.05
+"""The helper thread ends at once, unless it is in the middle of asking an agent that does not answer."""
 
 
 class Detached(BaseException):
     """The user leaves the job alone (a second Ctrl-C). Not an ``Exception``: nothing on the way may swallow it."""
-
-
-class HungUp(BaseException):
-    """This client is being ended by a signal."""
-
-    def __init__(self, signum: int) -> None:
-        super().__init__(signum)
-        self.signum = signum
 
 
 class CtrlC:
@@ -50,6 +48,10 @@ class Interrupts:
     """Signal handlers for the time of a ``with`` block; signals that were ignored before (nohup, ``&``) stay ignored.
 
     Until ``forward_to`` is called there is no job, and Ctrl-C is a plain ``KeyboardInterrupt``.
+
+    Attributes:
+        forwarded: Whether a Ctrl-C was meant for the job.
+        last_words: Called with the signal that ends this process; may write to standard error and nothing else.
     """
 
     def __init__(self) -> None:
@@ -59,6 +61,7 @@ class Interrupts:
         self._before: dict[int, object] = {}
         self._thread: threading.Thread | None = None
         self.forwarded = False
+        self.last_words: Callable[[int], None] = lambda signum: None
 
     def __enter__(self) -> Self:
         for signum, handler in (
@@ -75,6 +78,7 @@ class Interrupts:
             signal.signal(signum, handler)  # type: ignore[arg-type]
         if self._thread is not None:
             self._asked.put(False)
+            self._thread.join(JOIN_S)
 
     def forward_to(self, send: Callable[[], None]) -> None:
         """From now on the first Ctrl-C calls ``send``, on a thread of its own."""
@@ -97,4 +101,5 @@ class Interrupts:
         self._asked.put(True)
 
     def _on_hang_up(self, signum: int, _frame: FrameType | None) -> None:
-        raise HungUp(signum)
+        self.last_words(signum)
+        os._exit(SIGNAL_BASE + signum)

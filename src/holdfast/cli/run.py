@@ -13,7 +13,7 @@ from holdfast.cli.arguments import parse_env, parse_env_file
 from holdfast.cli.documents import receipt_document, to_json
 from holdfast.cli.exit_codes import Ending
 from holdfast.cli.follow import finish, follow
-from holdfast.cli.interrupts import HungUp, Interrupts
+from holdfast.cli.interrupts import Interrupts
 from holdfast.cli.options import DURATION, POLICY, RETENTION, RLIMIT, UMASK, CommandAfterDashes, json_flag
 from holdfast.cli.out import CannotWrite, ReaderGone, write_all
 from holdfast.cli.session import Session
@@ -98,8 +98,6 @@ def command(session: Session, argv: list[str] | None, script: str | None, **flag
         except KeyboardInterrupt:
             ending = Ending(exit_codes.INTERRUPTED, "interrupted before the job was accepted")
             session.voice.error(f"{ending.line}; if it was, its policy for lost clients ends it")
-        except HungUp as hung_up:
-            ending = Ending(exit_codes.SIGNAL_BASE + hung_up.signum, "ended by a signal before the job was accepted")
     if status_fd is not None:
         _write_status(status_fd, ending, receipt)
     return ending.code
@@ -125,9 +123,10 @@ def _run(
         if detach:
             return _leave(job, as_json=as_json), None
         policy: OnDisconnect = ATTACHED_POLICY if options["on_disconnect"] is None else options["on_disconnect"]
+        output = job.output()
         ending, receipt = follow(
             job,
-            job.output(),
+            output,
             sink,
             voice,
             interrupts,

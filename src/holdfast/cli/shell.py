@@ -115,7 +115,8 @@ class SimpleShell:
         with Interrupts() as interrupts:
             job = self._host.start(line, shell=True, cwd=self._directory, env=self._env)
             sink = RawSink()
-            ending, receipt = follow(job, job.output(), sink, self._voice, interrupts, policy=POLICY)
+            output = job.output()
+            ending, receipt = follow(job, output, sink, self._voice, interrupts, policy=POLICY)
         return finish(sink, self._voice, ending, receipt)
 
     def _change_directory(self, line: str) -> int:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 
 import pytest
 
-from holdfast.cli.interrupts import CtrlC, Detached, HungUp, Interrupts
+from holdfast.cli.interrupts import CtrlC, Detached, Interrupts
 
 
 def test_the_second_within_two_seconds_counts() -> None:
@@ -39,10 +40,13 @@ def test_the_first_is_forwarded_by_another_thread_and_the_second_detaches() -> N
 
 
 @pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGHUP])
-def test_being_ended_is_told_apart(signum: signal.Signals) -> None:
-    with pytest.raises(HungUp) as caught, Interrupts():
+def test_a_lost_client_just_ends(signum: signal.Signals, monkeypatch: pytest.MonkeyPatch) -> None:
+    ended: list[int] = []
+    monkeypatch.setattr(os, "_exit", ended.append)
+    with Interrupts() as interrupts:
+        interrupts.last_words = lambda number: ended.append(-number)
         signal.raise_signal(signum)
-    assert caught.value.signum == signum
+    assert ended == [-signum, 128 + signum]
 
 
 def test_handlers_are_put_back_and_nohup_is_respected() -> None:

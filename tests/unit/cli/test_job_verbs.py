@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from holdfast.cli.out import ReaderGone
 from holdfast.errors import Conflict, DeadlineExceeded
 from holdfast.types import Cause, Receipt
 from tests.unit.cli.conftest import Call
@@ -116,11 +117,12 @@ def test_retry(call: Call, job: FakeJob) -> None:
     assert (outcome.code, outcome.out) == (3, b"out\x1b\n")
 
 
-def test_the_policy_in_the_words_is_the_jobs_own(call: Call, job: FakeJob) -> None:
-    import signal
+def test_the_policy_in_the_words_is_the_jobs_own(call: Call, job: FakeJob, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise ReaderGone
 
     job.info = msgspec.structs.replace(job.info, on_disconnect="keep")
-    job.on_output = lambda: signal.raise_signal(signal.SIGTERM)
+    monkeypatch.setattr("holdfast.cli.sinks.write_all", refuse)
     outcome = call("attach", JOB)
-    assert outcome.code == 143
+    assert outcome.code == 141
     assert outcome.err.endswith(f"job {JOB} goes on: holdfast attach {JOB}\n")

@@ -13,7 +13,9 @@ from typing import Any
 
 import pytest
 
-from holdfast.errors import ConnectFailed, OutcomeUnknown, OutputMismatch, SpawnFailed
+from holdfast.cli.app import main
+from holdfast.cli.out import CannotWrite, ReaderGone
+from holdfast.errors import Conflict, ConnectFailed, OutcomeUnknown, OutputMismatch, SpawnFailed
 from holdfast.types import Cause, JobState, Receipt, Retention
 from tests.unit.cli.conftest import Call
 from tests.unit.cli.fake_host import JOB, FakeHost, FakeJob, ended
@@ -208,22 +210,57 @@ def test_ctrl_c_goes_to_the_job_and_a_second_one_detaches(call: Call, host: Fake
     outcome = call("run", "--", "cmd")
     assert outcome.code == 130
     assert job.signals == [(signal.SIGINT, "group")]
+    assert job.left_on_purpose
     assert outcome.out == b"ab"
-    assert f"holdfast attach {JOB}" in outcome.err
-    assert "ended in 60s" in outcome.err
+    assert f"job {JOB} goes on: holdfast attach {JOB}" in outcome.err
 
 
-def test_a_hung_up_client_leaves_at_once(call: Call, host: FakeHost) -> None:
+class Gone(BaseException):
+    """The process has ended."""
+
+
+def end_process(code: int) -> None:
+    raise Gone(code)
+
+
+@pytest.mark.parametrize(
+    ("policy", "fate"),
+    [
+        ("keep", f"job {JOB} goes on: holdfast attach {JOB}"),
+        ("kill", f"job {JOB} is being ended (--on-disconnect kill)"),
+        ("kill-after=5m", f"job {JOB} goes on and is ended in 300s unless somebody attaches: holdfast attach {JOB}"),
+    ],
+)
+def test_a_hung_up_client_leaves_at_once(
+    host: FakeHost, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, policy: str, fate: str
+) -> None:
+    monkeypatch.setattr(os, "_exit", end_process)
     job = give(host, [(1, b"a"), (1, b"b")])
     job.on_output = lambda: signal.raise_signal(signal.SIGTERM)
-    outcome = call("run", "--on-disconnect", "keep", "--", "cmd")
-    assert (outcome.code, outcome.out) == (143, b"a")
-    assert outcome.err == f"holdfast: ended by SIGTERM; job {JOB} goes on: holdfast attach {JOB}\n"
+    with pytest.raises(Gone) as gone:
+        main(["run", "--on-disconnect", policy, "--", "cmd"])
+    assert gone.value.args == (143,)
+    assert capfd.readouterr() == ("a", f"holdfast: ended by SIGTERM; {fate}\n")
+
+
+@pytest.mark.parametrize(("error", "code"), [(ReaderGone(), 141), (CannotWrite("No space left on device"), 125)])
+def test_output_that_cannot_be_written_loses_the_client_and_not_the_job(
+    call: Call, host: FakeHost, monkeypatch: pytest.MonkeyPatch, error: Exception, code: int
+) -> None:
+    def refuse(*_: object) -> None:
+        raise error
+
+    job = give(host, [(1, b"a"), (1, b"b")])
+    left: list[bool] = []
+    monkeypatch.setattr(FakeHost, "__exit__", lambda *_: left.append(job.left_on_purpose))
+    monkeypatch.setattr("holdfast.cli.sinks.write_all", refuse)
+    outcome = call("run", "--", "cmd")
+    assert outcome.code == code
+    assert f"is ended in 60s unless somebody attaches: holdfast attach {JOB}" in outcome.err
+    assert left == [False], "the agent was told that the job was left on purpose"
 
 
 def test_ctrl_c_on_a_waiting_job_cancels_it(call: Call, host: FakeHost) -> None:
-    from holdfast.errors import Conflict
-
     job = give(host, [(1, b"")], ended(Cause.CANCELLED, code=None))
     job.info = type(job.info)(job=JOB, state=JobState.QUEUED)
     stopped = threading.Event()
