@@ -18,10 +18,14 @@ class CuttingProxy:
     Args:
         path: Where clients connect; made here.
         target: The agent's socket.
+
+    Attributes:
+        served: Connections that were passed on so far.
     """
 
     def __init__(self, path: str, target: str) -> None:
         self.path = path
+        self.served = 0
         self._target = target
         self._down_until = 0.0
         self._closed = False
@@ -83,6 +87,7 @@ class CuttingProxy:
                 continue
             with self._lock:
                 self._pairs.add((client, agent))
+                self.served += 1
             self._start(self._serve, (client, agent))
 
     def _serve(self, pair: tuple[socket.socket, socket.socket]) -> None:

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import IO, TextIO
 
 SHOWN_EVERY_S = 1.2
+WIDEST = 86
+"""Longest command that is shown whole, so that a line fits into a hundred columns."""
 
 
 class BrokenPromise(Exception):
@@ -45,6 +47,7 @@ class Stage:
         self._print(f"{self._clock()}  {self._paint('1;31', text)}")
 
     def typed(self, command: str) -> None:
+        command = command if len(command) <= WIDEST else f"{command[: WIDEST - 4]} ..."
         self._print(f"{self._clock()}  {self._paint('1', f'$ {command}')}")
 
     def quote(self, text: str) -> None:
