@@ -193,9 +193,6 @@ def main() -> int:
     except BrokenPromise as broken:
         stage.broken(f"{broken} (seed {seed})")
         return 1
-    except BrokenPipeError:  # whoever read the story has gone; clean up and end as the shell would (128 + SIGPIPE)
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 141
     except KeyboardInterrupt:
         stage.broken("interrupted")
         return 130

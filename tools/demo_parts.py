@@ -72,7 +72,10 @@ class Stage:
 
     def _print(self, text: str) -> None:
         with self._lock:
-            print(text, file=self._out, flush=True)
+            try:
+                print(text, file=self._out, flush=True)
+            except BrokenPipeError:  # whoever read the story has gone; it goes on unseen, and its exit code stays true
+                os.dup2(os.open(os.devnull, os.O_WRONLY), self._out.fileno())
 
 
 class Client:
