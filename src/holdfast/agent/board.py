@@ -111,8 +111,18 @@ class Board:
 
     # --- acceptance --------------------------------------------------------------------------------------------------
 
-    def accept(self, acceptance: Acceptance, spec: JobSpec, body: Body, lease: Lease, *, queued: bool) -> LiveJob:
-        """A new job: admission has said yes. ``queued``: it waits for a slot; else it starts as soon as a shim is free."""
+    def accept(
+        self, acceptance: Acceptance, spec: JobSpec, body: Body, lease: Lease, *, queued: bool
+    ) -> tuple[LiveJob, list[Instruction]]:
+        """A new job: admission has said yes. Nothing is done yet: attach who reads, then ``begin``.
+
+        Args:
+            acceptance: Identity, key and bytes.
+            spec: What was asked for.
+            body: The command.
+            lease: Its client-loss policy.
+            queued: It waits for a slot; otherwise it starts as soon as a shim is free.
+        """
         shim = None if queued else self._take_idle()
         job, instructions = Job.accept(
             acceptance,
@@ -136,8 +146,11 @@ class Board:
         if shim is None and not queued:
             self._wanting_shim.append(live)
             self.crew.want(len(self._wanting_shim))
+        return live, instructions
+
+    def begin(self, live: LiveJob, instructions: list[Instruction]) -> None:
+        """Carry out a new job's first instructions."""
         self._order(live, instructions)
-        return live
 
     def restore(self, live: LiveJob, key: tuple[str, bytes]) -> None:
         """Recovery: this job is not done."""

@@ -235,13 +235,14 @@ class Service:
         )
         queued = isinstance(decision, admission.Queued)
         self._accepting[job] = [(peer, stream, run)]
-        live = self.board.accept(acceptance, spec, body, lease, queued=queued)
+        live, instructions = self.board.accept(acceptance, spec, body, lease, queued=queued)
         live.body_hash = digest
         if run.attach:
             self._attach(peer, stream, live)
             self._open_reader(peer, stream, live, {STDOUT: 0, STDERR: 0}, run.credit, follow=True, is_run=True)
             if spec.stdin:
                 self.stdin.open(peer, stream, live)
+        self.board.begin(live, instructions)
 
     def _checked_key(self, key: str, *, user: bool) -> keys.Key:
         now = self.board.unix_s()

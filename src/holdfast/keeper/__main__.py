@@ -7,7 +7,10 @@ import sys
 
 
 def _main() -> None:
-    sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
+    """Puts the package in place without running its ``__init__``: its public face would cost every shim memory."""
+    package = type(sys)("holdfast")
+    package.__path__ = [os.path.dirname(os.path.dirname(os.path.abspath(__file__)))]
+    sys.modules["holdfast"] = package
     from holdfast.keeper import keeper
 
     state_dir, fd, _, *agent_argv = sys.argv[1:]

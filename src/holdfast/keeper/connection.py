@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 _RECEIVE_BYTES = 32 * 1024
 """A usual RUN fits; larger buffers would be mapped and unmapped by the allocator on every message."""
 _MOST_UNSENT_BYTES = 1 << 20
+_HOLD_NS = 2_000_000
+"""How long a message may wait for company: a job of 1 ms then wakes the agent once instead of twice."""
 
 
 class Connection:
@@ -26,6 +28,9 @@ class Connection:
         listener: The listening socket, non-blocking.
         on_open: Called when a new agent is connected.
         on_message: Called with each of its messages.
+
+    Attributes:
+        held_until: When ``handle_timeout`` is due, or None.
     """
 
     def __init__(
@@ -42,12 +47,25 @@ class Connection:
         self._socket: sockets.Socket | None = None
         self._reader = messages.Reader()
         self._unsent = b""
+        self._held = b""
+        self.held_until: int | None = None
         loop.watch(listener.fileno(), loops.READABLE, self._accept)
 
     def send(self, message: messages.Message) -> None:
         """Sends, or keeps until the peer takes it; without a peer it is forgotten: STATE tells the next one."""
         if self._socket is not None:
             self._write(messages.frame(message))
+
+    def send_later(self, message: messages.Message, now: int) -> None:
+        """Sends with the next message, or when ``held_until`` (nanoseconds of CLOCK_BOOTTIME) has come."""
+        if self._socket is not None:
+            self._held += messages.frame(message)
+            self.held_until = now + _HOLD_NS
+
+    def handle_timeout(self, now: int) -> None:
+        """Sends what was held back, if it is due."""
+        if self.held_until is not None and now >= self.held_until:
+            self._write(b"")
 
     def close(self) -> None:
         """Ends the connection and stops listening."""
@@ -92,7 +110,8 @@ class Connection:
     def _write(self, data: bytes) -> None:
         if self._socket is None:
             return
-        data = self._unsent + data
+        data = self._unsent + self._held + data
+        self._held, self.held_until = b"", None
         try:
             sent = self._socket.send(data)
         except BlockingIOError:
@@ -114,4 +133,5 @@ class Connection:
             self._loop.unwatch(self._socket.fileno())
             self._socket.close()
             self._socket = None
-        self._unsent = b""
+        self._unsent = self._held = b""
+        self.held_until = None

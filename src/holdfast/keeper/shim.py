@@ -77,7 +77,7 @@ class Shim(tender.Tender):
                 os.close(fd)
         wall, boot = time.time_ns(), linux.boot_ns()
         self._write(control.Started(run.job, run.attempt, pid, wall, boot))
-        self.line.send(messages.Started(run.job, run.attempt, pid, wall))
+        self.line.send_later(messages.Started(run.job, run.attempt, pid, wall), boot)
         self.tend(self.claim, pid, wall, boot)
 
     def _open_writers(self) -> tuple[int, int]:

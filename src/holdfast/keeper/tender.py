@@ -112,10 +112,12 @@ class Tender:
         for one in self._held:
             if one.retry_ns is not None and not self._paused and (deadline is None or one.retry_ns < deadline):
                 deadline = one.retry_ns
-        return deadline
+        held = self.line.held_until
+        return deadline if held is None or (deadline is not None and deadline < held) else held
 
     def handle_timeout(self, now: int) -> None:
         """Does what is due now."""
+        self.line.handle_timeout(now)
         if not self._paused:
             for one in tuple(self._held):
                 if one.retry_ns is not None and one.retry_ns <= now:
