@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from holdfast.keeper import launch, messages, tree
 from holdfast.store import control
@@ -114,24 +114,24 @@ class ShimClient:
                 raise EOFError(kind.__name__)
             self._heard += self._reader.feed(data)
 
-    def start(self, *argv: bytes | str, job: str = "job", **fields: object) -> None:
+    def start(self, *argv: bytes | str, job: str = "job", **fields: Any) -> None:
         """Sends RUN; fields as in ``messages.Run``."""
         self.job = job
         items = tuple(os.fsencode(item) for item in argv)
         env = fields.pop("env", ENV)
-        self.say(messages.Run(job, 1, items, env, **fields))  # type: ignore[arg-type]
+        self.say(messages.Run(job, 1, items, env, **fields))
 
     def exit(self) -> control.Exit:
         return self.hear(messages.Exited).record
 
-    def run(self, *argv: bytes | str, **fields: object) -> control.Exit:
+    def run(self, *argv: bytes | str, **fields: Any) -> control.Exit:
         self.start(*argv, **fields)
         return self.exit()
 
     def release(self, taken: int = 0) -> None:
         self.say(messages.Release(self.job, 1, taken))
 
-    def finish(self, *argv: bytes | str, **fields: object) -> control.Exit:
+    def finish(self, *argv: bytes | str, **fields: Any) -> control.Exit:
         """Runs and releases."""
         record = self.run(*argv, **fields)
         self.release()
