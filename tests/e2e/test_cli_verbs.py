@@ -177,8 +177,8 @@ def test_doctor_says_what_is_wrong(tmp_path: Path) -> None:
 def test_a_simple_shell(cli: Cli, tmp_path: Path) -> None:
     (tmp_path / "a dir").mkdir()
     lines = [
-        "echo hello", "cd 'a dir'", "pwd", "cd ..", "cd - && true", "cd /nonexistent", "export A=1 B=$HOME/x", "echo $A$B",
-        "unset A", "echo ${A:-none}", "", "# comment", "sh -c 'exit 3'", "echo end",
+        "echo hello", "cd 'a dir'", "pwd", "cd ..", "cd - && true", "cd /nonexistent", "export A=1 B=$HOME/x",
+        "echo $A$B", "unset A", "echo ${A:-none}", "", "# comment", "sh -c 'exit 3'", "echo end",
     ]  # fmt: skip
     done = cli("shell", "--simple", input="\n".join(lines).encode() + b"\n", cwd=tmp_path)
     home = cli.env["HOME"]

@@ -15,7 +15,7 @@ from holdfast.cli import exit_codes
 from holdfast.cli.documents import SCHEMA, to_pretty_json
 from holdfast.cli.options import HostVerb, json_flag
 from holdfast.cli.out import write_all
-from holdfast.cli.session import Session
+from holdfast.cli.session import LOCAL, Session
 from holdfast.cli.version import client_version
 from holdfast.cli.voice import visible
 from holdfast.errors import HoldfastError
@@ -84,7 +84,7 @@ def examine(session: Session) -> Iterator[Check]:
     """All checks, as they are made; those that need an agent are left out when none can be reached."""
     yield check_python()
     yield check_packages()
-    local = session.settings.host == "local"
+    local = session.settings.host == LOCAL
     if local:
         yield check_state_dir(session.settings.state_dir)
         yield check_disk(session.settings.state_dir)

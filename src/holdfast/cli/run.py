@@ -16,7 +16,7 @@ from holdfast.cli.follow import finish, follow
 from holdfast.cli.interrupts import Interrupts
 from holdfast.cli.options import DURATION, POLICY, RETENTION, RLIMIT, UMASK, CommandAfterDashes, json_flag
 from holdfast.cli.out import CannotWrite, ReaderGone, write_all
-from holdfast.cli.session import Session
+from holdfast.cli.session import LOCAL, Session
 from holdfast.cli.sinks import JsonSink, RawSink, Sink
 from holdfast.errors import HoldfastError
 from holdfast.types import OnDisconnect, Receipt
@@ -179,7 +179,7 @@ def _job_options(session: Session, flags: dict[str, Any]) -> dict[str, Any]:
 def _directory(host: str, given: str | None) -> str | None:
     """The directory to ask for: a relative one starts at ours where the host is this machine."""
     try:
-        if host == "local":
+        if host == LOCAL:
             return os.path.join(os.getcwd(), given) if given else os.getcwd()
     except FileNotFoundError as exc:
         if given is None or not os.path.isabs(given):

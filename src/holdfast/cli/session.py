@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import gc
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import holdfast
 from holdfast.cli.voice import Voice
 from holdfast.config import Settings
+from holdfast.errors import ConnectFailed, HoldfastError
 from holdfast.units import format_duration
 
 if TYPE_CHECKING:
     from holdfast import Host, LinkChange
+
+
+LOCAL: Final = "local"
+
+
+class NoLocalAgent(HoldfastError):
+    """The user's own agent cannot be had: a failure of Holdfast itself (125), since there is no way to it to blame."""
 
 
 class Session:
@@ -31,16 +39,25 @@ class Session:
 
         Args:
             start: Start the local agent if none runs.
+
+        Raises:
+            NoLocalAgent: it should have been started and does not come up.
+            ConnectFailed: nobody answers there.
         """
         connect = holdfast.connect
         collect_garbage()
-        return connect(
-            self.settings.host,
-            timeout=self.settings.connect_timeout_s,
-            state_dir=self.settings.state_dir,
-            start=start,
-            on_link_event=self.tell_link_change,
-        )
+        try:
+            return connect(
+                self.settings.host,
+                timeout=self.settings.connect_timeout_s,
+                state_dir=self.settings.state_dir,
+                start=start,
+                on_link_event=self.tell_link_change,
+            )
+        except ConnectFailed as exc:
+            if start and self.settings.host == LOCAL:
+                raise NoLocalAgent(str(exc), ran="no") from exc
+            raise
 
     def output_format(self, given: str | None) -> str:
         """How to print: the flag, else the setting."""

@@ -18,7 +18,7 @@ from holdfast.cli import exit_codes
 from holdfast.cli.follow import finish, follow
 from holdfast.cli.interrupts import Interrupts
 from holdfast.cli.options import HostVerb
-from holdfast.cli.session import Session
+from holdfast.cli.session import LOCAL, Session
 from holdfast.cli.sinks import RawSink
 from holdfast.cli.voice import Voice, is_terminal, write_quietly
 from holdfast.errors import HoldfastError
@@ -65,7 +65,7 @@ class SimpleShell:
         self._voice: Voice = session.voice
         self._env: dict[str, str] = {}
         self._code = exit_codes.OK
-        self._directory = os.getcwd() if session.settings.host == "local" else self._ask("pwd", None)
+        self._directory = os.getcwd() if session.settings.host == LOCAL else self._ask("pwd", None)
         self._name = host.welcome.host or session.settings.host
 
     @property

@@ -18,7 +18,7 @@ from holdfast.cli.documents import SCHEMA, to_json
 from holdfast.cli.options import CommandAfterDashes, json_flag
 from holdfast.cli.out import write_all
 from holdfast.cli.relay import Relay, Sender
-from holdfast.cli.session import Session
+from holdfast.cli.session import LOCAL, Session
 from holdfast.cli.voice import visible
 from holdfast.errors import HoldfastError, RemoteProtocolError
 from holdfast.wire.frames import Frame, FrameParser, FrameType
@@ -170,7 +170,7 @@ def command(
         for chunk in read_recording(source):
             _show(decoder, chunk)
         return exit_codes.OK
-    if session.settings.host != "local":
+    if session.settings.host != LOCAL:
         raise click.UsageError("only exchanges with the local agent can be shown live")
 
     def observe(at_s: float, connection: int, sender: Sender, data: bytes) -> None:

@@ -115,10 +115,22 @@ def test_expected_errors_are_one_line(call: Call, host: FakeHost, monkeypatch: p
         raise ConnectFailed("unknown host 'web9': it is in no file")
 
     monkeypatch.setitem(vars(holdfast), "connect", refuse)
-    for args in (["run", "web9", "--", "true"], ["ps"], ["logs", "x"]):
+    for args in (["run", "web9", "--", "true"], ["ps", "-H", "web9"], ["logs", "-H", "web9", "x"]):
         outcome = call(*args)
         assert outcome.code == 255
         assert outcome.err == "holdfast: unknown host 'web9': it is in no file; nothing was run\n"
+
+
+def test_a_local_agent_that_does_not_come_up_is_our_own_failure(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise ConnectFailed("the agent ended at its start: not a journal")
+
+    monkeypatch.setitem(vars(holdfast), "connect", refuse)
+    for args in (["run", "--", "true"], ["ps"], ["agent", "start"]):
+        outcome = call(*args)
+        assert outcome.code == 125
+        assert outcome.err == "holdfast: the agent ended at its start: not a journal; nothing was run\n"
+    assert call("agent", "status").code == 3
 
 
 def test_wrong_settings_are_one_line(call: Call, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ import pytest
 
 from holdfast.cli.app import main
 from holdfast.cli.out import CannotWrite, ReaderGone
-from holdfast.errors import Conflict, ConnectFailed, OutcomeUnknown, OutputMismatch, SpawnFailed
+from holdfast.errors import Conflict, LinkLost, OutcomeUnknown, OutputMismatch, SpawnFailed
 from holdfast.types import Cause, JobState, Receipt, Retention
 from tests.unit.cli.conftest import Call
 from tests.unit.cli.fake_host import JOB, FakeHost, FakeJob, ended
@@ -183,7 +183,7 @@ def test_status_fd(call: Call, host: FakeHost, status_pipe: tuple[int, int]) -> 
     status = json.loads(os.read(read, 65536))
     assert status["holdfast_exit"] == 143
     assert status["receipt"]["signal_name"] == "SIGTERM"
-    host.start_error = ConnectFailed("gone")
+    host.start_error = LinkLost("gone")
     assert call("run", "--status-fd", str(write), "--", "cmd").code == 255
     status = json.loads(os.read(read, 65536))
     assert status["receipt"] is None
