@@ -73,6 +73,11 @@ class Exchange:
         return None
 
     @property
+    def complete(self) -> bool:
+        """Nothing more is to be asked for it."""
+        return self.settled
+
+    @property
     def patient(self) -> bool:
         """Whether it is worth a long wait for a lost connection: a job is under way."""
         return True

@@ -217,13 +217,17 @@ class JobFeed(Exchange):
     # --- leaving early -----------------------------------------------------------------------------------------------
 
     @property
+    def complete(self) -> bool:
+        return self.settled or self._over
+
+    @property
     def companion(self) -> Exchange | None:
         return self.input
 
     @property
     def keeps_place(self) -> bool:
         """Whether giving up the output must not give up the attachment: a run of ours that is not over."""
-        return self._run is not None and not self.settled and not self._parked
+        return self._run is not None and not self.complete and not self._parked
 
     def park(self) -> None:
         """Take no more output, and stay attached by waiting for the end."""
@@ -368,6 +372,8 @@ class JobFeed(Exchange):
                 self.begin(self.port)
             return
         self._over = True
+        if self.port is not None:
+            self.port.settle(self)
         if self.input is not None and self.receipt is not None:
             self.input.over()
         if not self._queue:

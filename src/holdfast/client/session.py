@@ -222,7 +222,7 @@ class Session:
             ClosedError: the session was closed.
             LimitExceeded: ``WAITING_MOST`` exchanges are waiting.
         """
-        if exchange in self._exchanges or exchange.settled:
+        if exchange in self._exchanges or exchange.complete:
             return
         if now is not None:
             self._now = now
@@ -231,7 +231,7 @@ class Session:
         if len(self._unasked) >= WAITING_MOST:
             raise LimitExceeded(f"{WAITING_MOST} calls are waiting on this connection", code=ErrorCode.TOO_MANY_STREAMS)
         for each in (exchange, exchange.companion):
-            if each is not None and not each.settled and each not in self._exchanges:
+            if each is not None and not each.complete and each not in self._exchanges:
                 self._exchanges[each] = self._now
                 self._unasked.append(each)
                 if each.SENDS:

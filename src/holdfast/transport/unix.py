@@ -12,6 +12,7 @@ import socket
 import stat
 import struct
 import sys
+import time
 from collections.abc import Callable
 from typing import Final, NamedTuple, TypeVar
 
@@ -26,6 +27,7 @@ BACKLOG: Final = 1024
 BUFFER_BYTES: Final = 1 << 20
 """Asked send and receive buffer: with the default of 208 KiB a stream switches tasks five times as often."""
 
+_TRY_AGAIN_S: Final = 0.005
 _UCRED: Final = struct.Struct("3i")
 
 
@@ -49,9 +51,9 @@ def connect(path: str, *, timeout_s: float | None = None) -> socket.socket:
     """
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
-        sock.settimeout(timeout_s)
-        _with_short_path(path, sock.connect)
-        sock.settimeout(None)
+        sock.setblocking(False)
+        _with_short_path(path, lambda short: _connect(sock, short, timeout_s))
+        sock.setblocking(True)
         tune(sock)
     except OSError as exc:
         sock.close()
@@ -98,6 +100,19 @@ def peer_credentials(sock: socket.socket) -> Peer:
     return Peer(*_UCRED.unpack(sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size)))
 
 
+def _connect(sock: socket.socket, path: str, timeout_s: float | None) -> None:
+    """Connect, waiting for room in the backlog: there is no event for it (unix(7)), so it is tried again."""
+    deadline = None if timeout_s is None else time.monotonic() + timeout_s
+    while True:
+        try:
+            sock.connect(path)
+            return
+        except BlockingIOError:
+            if deadline is not None and time.monotonic() >= deadline:
+                raise TimeoutError(errno.ETIMEDOUT, "the agent does not accept connections in time") from None
+        time.sleep(_TRY_AGAIN_S)
+
+
 def tune(sock: socket.socket) -> None:
     """Ask for larger kernel buffers; getting less is no error."""
     for option in (socket.SO_SNDBUF, socket.SO_RCVBUF):
@@ -125,6 +140,4 @@ def _is_socket(path: str) -> bool:
 
 
 def _reason(exc: OSError) -> str:
-    if isinstance(exc, TimeoutError):
-        return "the agent does not accept connections in time"
     return exc.strerror or str(exc)
