@@ -173,26 +173,37 @@ def shim_run(
 def _environment(
     job: JobId, attempt: int, spec: JobSpec, body: Body, who: Account, host: str, agent_id: str, now_unix_s: float
 ) -> tuple[bytes, ...]:
-    env: dict[bytes, bytes] = {
-        b"HOME": os.fsencode(who.home),
-        b"USER": os.fsencode(who.name),
-        b"LOGNAME": os.fsencode(who.name),
-        b"SHELL": os.fsencode(who.shell),
-        b"LANG": os.fsencode(spec.lang or "C.UTF-8"),
-        b"PATH": os.fsencode(spec.path or DEFAULT_PATH),
-    }
+    env = _base_environment(who, spec.lang, spec.path, host, agent_id).copy()
+    ours = {name: env[name] for name in _NOT_TO_BE_GIVEN} if body.env else {}
     for item in body.env:
         name, _, value = item.partition(b"=")
         env[name] = value
+    env.update(ours)
     env[b"HOLDFAST_JOB_ID"] = job.encode()
-    env[b"HOLDFAST_AGENT"] = agent_id.encode()
-    env[b"HOLDFAST_HOST"] = os.fsencode(host)
     env[b"HOLDFAST_ATTEMPT"] = b"%d" % attempt
     if spec.key:
         env[b"HOLDFAST_START_KEY"] = spec.key.encode()
     if spec.timeout_s:
         env[b"HOLDFAST_DEADLINE"] = b"%.3f" % (now_unix_s + spec.timeout_s)
-    return tuple(name + b"=" + value for name, value in env.items())
+    return tuple([name + b"=" + value for name, value in env.items()])
+
+
+@lru_cache(maxsize=64)
+def _base_environment(who: Account, lang: str, path: str, host: str, agent_id: str) -> dict[bytes, bytes]:
+    """What every command of this caller gets. Not to be changed, only copied."""
+    return {
+        b"HOME": os.fsencode(who.home),
+        b"USER": os.fsencode(who.name),
+        b"LOGNAME": os.fsencode(who.name),
+        b"SHELL": os.fsencode(who.shell),
+        b"LANG": os.fsencode(lang or "C.UTF-8"),
+        b"PATH": os.fsencode(path or DEFAULT_PATH),
+        b"HOLDFAST_AGENT": agent_id.encode(),
+        b"HOLDFAST_HOST": os.fsencode(host),
+    }
+
+
+_NOT_TO_BE_GIVEN: Final = (b"HOLDFAST_AGENT", b"HOLDFAST_HOST")
 
 
 def _shown(item: bytes) -> str:

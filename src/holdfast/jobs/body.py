@@ -63,22 +63,17 @@ def body_hash(body: Body, spec: JobSpec) -> bytes:
     terminal, hints, label, or how long to wait: the same key with another one of these is the same job.
     """
     same = (
-        b"holdfast body 1",
-        *map(_length_first, body.argv),
-        b"env",
-        *map(_length_first, sorted(body.env)),
-        b"cwd",
-        _length_first(body.cwd),
+        b"holdfast body 2",
+        b"%d %d" % (len(body.argv), len(body.env)),
+        *body.argv,
+        *sorted(body.env),
+        body.cwd,
         _encode((spec.shell, spec.user, spec.umask, spec.timeout_s, sorted(spec.limits.items()))),
     )
     return hashlib.sha256(b"\0".join(same)).digest()
 
 
 _encode = msgspec.json.Encoder().encode
-
-
-def _length_first(item: bytes) -> bytes:
-    return b"%d:%b" % (len(item), item)
 
 
 def _pack_list(items: Sequence[bytes]) -> bytes:

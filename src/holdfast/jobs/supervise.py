@@ -27,7 +27,7 @@ WARM_SHIMS: Final = 4
 """Idle shims kept ready: a start costs one spawn, not two forks."""
 IDLE_SHIMS: Final = 128
 """Most idle shims between two sweeps; a burst finds them warm again, and each is 0.6 MiB at the most."""
-RELEASE_S: Final = 0.05
+RELEASE_S: Final = 0.25
 """How long RELEASE may wait to go out together with the shim's next job: one wake-up of the shim less a job."""
 SWEEP_S: Final = 5.0
 """How often surplus idle shims are sent home."""
