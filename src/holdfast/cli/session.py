@@ -50,7 +50,7 @@ class Session:
             return connect(
                 self.settings.host,
                 timeout=self.settings.connect_timeout_s,
-                state_dir=self.settings.state_dir,
+                state_dir=self.settings.state_dir if self.settings.host == LOCAL else None,
                 start=start,
                 on_link_event=self.tell_link_change,
             )
