@@ -13,6 +13,7 @@ Rules of this process:
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import signal
 
@@ -43,6 +44,7 @@ class Keeper:
         self._waiting: list[tuple[Child, int, list[int]]] = []
         self._news: dict[str, list[messages.Message]] = {}
         self._leaving = self._asked_to_end = False
+        self._lock = _take_lock(state_dir)
         self._agent = AgentLink(self._loop, agent_fd, agent_argv, boot_id, self)
 
     def run(self) -> None:
@@ -98,6 +100,9 @@ class Keeper:
     def agent_left(self) -> None:
         """No agent will come: idle shims end now, busy ones after their job."""
         self._leaving = True
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
         for child in self._children.values():
             self._say(child, messages.Retire())
 
@@ -357,6 +362,20 @@ def main(state_dir: str, agent_fd: int, agent_argv: list[str]) -> None:
         loops.complain_of_exception()
         os._exit(1)
     os._exit(0)
+
+
+def _take_lock(state_dir: str) -> int | None:
+    """The lock that tells clients to wait: this keeper starts a crashed agent again. None: another keeper has it.
+
+    A record lock ends with the process and is not inherited by shims (fcntl(2)).
+    """
+    lock = os.open(os.path.join(state_dir, "keeper.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(lock)
+        return None
+    return lock
 
 
 def _boot_id() -> bytes:

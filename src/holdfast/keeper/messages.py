@@ -121,7 +121,7 @@ class Watch(NamedTuple):
 class Limit(NamedTuple):
     """The pump of this channel (1, 2) may write up to this offset; what comes beyond waits in the pipe.
 
-    When the job's tree is dead, what its pipe still holds (1 MiB at most) is written in any case: an end waits for no
+    When the job's tree is dead, what its pipe still holds (256 KiB at most) is written in any case: an end waits for no
     reader.
     """
 
