@@ -40,7 +40,7 @@ from holdfast.jobs.stimuli import (
     SpawnFailed,
     Stimulus,
 )
-from holdfast.jobs.supervise import Crew, Shim
+from holdfast.jobs.supervise import Crew, Shim, keeper_lives, tended
 from holdfast.keeper import messages
 from holdfast.store import control
 from holdfast.store.files import OutputFiles
@@ -52,6 +52,8 @@ if TYPE_CHECKING:
 LAZY_S: Final = 0.1
 """How long a record that nothing waits for is held back; a job that ends sooner costs two writes instead of three."""
 
+LOOK_AGAIN_S: Final = 0.05
+"""How often a job is looked at whose shim died under a keeper that does not speak to us."""
 ALONE_JOBS: Final = 2
 """With no more live jobs than this the journal may commit on the loop: nothing else waits, and no group would form."""
 
@@ -413,7 +415,7 @@ class Board:
                     spool.close()
             live.armed = None
             if shim.keeperless:
-                self.loop.call_soon(self.settle_orphan, live, shim.id)
+                self._ask_other_keeper(live, shim.id)
 
     def shim_died(self, shim_id: ShimId, *, adopted: bool) -> None:
         """The keeper's word about a shim's end."""
@@ -437,6 +439,24 @@ class Board:
         """The keeper is gone; the app gets another one."""
         self.counters["keepers_lost"] += 1
         self.on_keeper_closed()
+
+    def _ask_other_keeper(self, live: LiveJob, shim_id: ShimId) -> None:
+        """A shim of an earlier keeper is gone. If that keeper lives, it adopts, serves the same socket, and says nothing
+        to us: look until there is an adopter, an EXIT record, or no such keeper."""
+        if live.shim is not None or live.job.shim != shim_id or live.job.state is JobState.DONE:
+            return
+        try:
+            slots, is_tended = tended(self.state_dir, shim_id)
+        except OSError:
+            slots, is_tended = control.Slots(), False
+        if isinstance(slots.exit, control.Exit):
+            self.settle_orphan(live, shim_id)
+        elif is_tended and self.crew.connect(shim_id, keeperless=True):
+            return
+        elif is_tended or keeper_lives(shim_id):
+            self.loop.call_later(LOOK_AGAIN_S, self._ask_other_keeper, live, shim_id)
+        else:
+            self.settle_orphan(live, shim_id)
 
     def keeper_came(self) -> None:
         """There is a keeper again: whoever waits for a shim gets one."""

@@ -393,6 +393,16 @@ def shim_directories(state_dir: str) -> list[ShimId]:
         return []
 
 
+def keeper_lives(shim: ShimId) -> bool:
+    """Whether the keeper that forked this shim, whichever it is, is still there (its process id is in the shim's id)."""
+    try:
+        pid = int(shim.split("-")[1], 16)
+        with open(f"/proc/{pid}/cmdline", "rb") as file:
+            return b"keeper/__main__.py" in file.read()
+    except (IndexError, ValueError, OSError):
+        return False
+
+
 def tended(state_dir: str, shim: ShimId) -> tuple[control.Slots, bool]:
     """The slots of a shim's control file, and whether somebody (the shim, or the keeper) tends its job.
 
