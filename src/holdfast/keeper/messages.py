@@ -347,6 +347,8 @@ def encode(message: Message) -> bytes:
     if isinstance(message, Stuck):
         pids = message.pids[: control.NOTE_PIDS]
         values: tuple[object, ...] = (*message[:3], len(pids), *pids, *(0,) * (control.NOTE_PIDS - len(pids)))
+    elif isinstance(message, Stop):
+        values = (message.cause, _clipped(message.by, control.BY_BYTES), message.grace_ms)
     else:
         values = message
     return bytes((number,)) + _TYPES[number][1].pack(*(v.encode() if isinstance(v, str) else v for v in values))
@@ -423,6 +425,11 @@ class Reader:
 
 def _name(kind: object) -> str:
     return getattr(kind, "__name__", "message")
+
+
+def _clipped(text: str, most_bytes: int) -> bytes:
+    """As many whole characters as fit."""
+    return text.encode()[:most_bytes].decode(errors="ignore").encode()
 
 
 def _text(data: bytes) -> str:

@@ -12,6 +12,7 @@ import fcntl
 import os
 
 from holdfast.keeper import linux
+from holdfast.keeper.loop import complain
 from holdfast.store import control
 
 CHUNK_BYTES = 1 << 20
@@ -26,10 +27,10 @@ _PIPE_BYTES = 64 * 1024
 _BUSY_PIPE_BYTES = 256 * 1024
 """Larger pipes are no faster (they leave the cache), and plain users are granted 256 of these."""
 _FIRST_WAIT_NS, _LONGEST_WAIT_NS = 20_000_000, 1_000_000_000
-_NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 # What a turn of a pump ends with.
-EMPTY, MORE, ENDED, HELD, NO_SPACE = range(5)
+EMPTY, MORE, ENDED, HELD, REFUSED = range(5)
 
 
 class Pump:
@@ -41,7 +42,7 @@ class Pump:
         limit: Offset up to which may be written now; the rest waits in the pipe.
         ended: End of file was seen.
         over: The kill rule's limit was passed; what comes after it is dropped.
-        retry_ns: When to try again after the disk was full (CLOCK_BOOTTIME), or None.
+        retry_ns: When to try again after the disk refused (CLOCK_BOOTTIME), or None.
     """
 
     __slots__ = ("_cap", "_full", "_keep", "_null", "_wait_ns", "ended", "first", "grown", "length", "limit", "over",
@@ -79,10 +80,9 @@ class Pump:
         self.ended = False
 
     def turn(self, now: int) -> int:
-        """Moves what is there, a few MiB at most: EMPTY, MORE, ENDED, HELD (at the limit) or NO_SPACE.
+        """Moves what is there, a few MiB at most: EMPTY, MORE, ENDED, HELD (at the limit) or REFUSED.
 
-        Raises:
-            OSError: the pipe or the spool is broken.
+        Refused means that the disk did not take it: full, as a rule. The bytes wait in the pipe, and the job with them.
         """
         self.retry_ns = None
         for _ in range(_SPLICES_A_TURN):
@@ -99,11 +99,11 @@ class Pump:
             except BlockingIOError:
                 return EMPTY
             except OSError as exc:
-                if exc.errno not in _NO_SPACE:
-                    raise
+                if exc.errno not in _FULL and self._wait_ns == _FIRST_WAIT_NS:
+                    complain(f"output waits: {exc}")
                 self.retry_ns = now + self._wait_ns
                 self._wait_ns = min(2 * self._wait_ns, _LONGEST_WAIT_NS)
-                return NO_SPACE
+                return REFUSED
             if not moved:
                 self.ended = True
                 return ENDED

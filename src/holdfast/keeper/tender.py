@@ -259,7 +259,7 @@ class Tender:
         else:  # hung up and nothing to read
             one.ended = True
             outcome = pump.ENDED
-        if outcome in (pump.HELD, pump.NO_SPACE):
+        if outcome in (pump.HELD, pump.REFUSED):
             self._held.add(one)
             self.loop.unwatch(one.source)
         elif outcome == pump.ENDED:

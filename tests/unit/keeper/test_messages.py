@@ -123,6 +123,10 @@ def test_impossible_lengths(prefix: bytes, split: int) -> None:
         [reader.feed(piece) for piece in (data[:split], data[split:])]
 
 
+def test_a_long_name_is_cut_between_characters() -> None:
+    assert messages.decode(messages.encode(messages.Stop(1, "x" + "é" * 40, 0))) == messages.Stop(1, "x" + "é" * 31, 0)
+
+
 def test_exited_gives_its_record() -> None:
     record = control.Exit("job", 1, 3 << 8, control.EXITED)
     assert messages.Exited(control.encode(record)).record == record
