@@ -163,16 +163,7 @@ class Housekeeping:
 
         def finished(digests: dict[int, ChannelRecord] | None) -> None:
             receipt = live.published
-            if digests is None or receipt is None:
-                done(None)
-                return
-            stdout, stderr = (
-                msgspec.structs.replace(record, sha256=digests[number].sha256)
-                for number, record in ((STDOUT, receipt.stdout), (STDERR, receipt.stderr))
-            )
-            live.published = msgspec.structs.replace(receipt, stdout=stdout, stderr=stderr)
-            self._board.journal.submit((UpdateReceipt(live.job.id, live.published),))
-            done(live.published)
+            done(None if digests is None or receipt is None else self._keep_sha256(live, receipt, digests))
 
         self._digest(live, finished)
 
@@ -195,11 +186,20 @@ class Housekeeping:
                 if record.sha256 is not None and found.sha256 != record.sha256:
                     mismatches.append(f"{name}: SHA-256 is {found.sha256}, the receipt says {record.sha256}")
             if not mismatches and shelf.lacks_sha256(receipt):
-                self.add_sha256(live, lambda whole: done(whole or receipt, ()))
+                done(self._keep_sha256(live, receipt, digests), ())
             else:
                 done(receipt, tuple(mismatches))
 
         self._digest(live, finished)
+
+    def _keep_sha256(self, live: LiveJob, receipt: Receipt, digests: dict[int, ChannelRecord]) -> Receipt:
+        stdout, stderr = (
+            msgspec.structs.replace(record, sha256=digests[number].sha256)
+            for number, record in ((STDOUT, receipt.stdout), (STDERR, receipt.stderr))
+        )
+        live.published = msgspec.structs.replace(receipt, stdout=stdout, stderr=stderr)
+        self._board.journal.submit((UpdateReceipt(live.job.id, live.published),))
+        return live.published
 
     def _digest(self, live: LiveJob, finished: Callable[[dict[int, ChannelRecord] | None], None]) -> None:
         work = {number: (channel.source, channel.first, channel.length) for number, channel in live.out.items()}
