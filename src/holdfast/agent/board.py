@@ -45,10 +45,13 @@ from holdfast.keeper import messages
 from holdfast.store import control
 from holdfast.store.files import OutputFiles
 from holdfast.types import STDERR, STDOUT, JobId, JobState, Receipt, ShimId
+from holdfast.wire.limits import WINDOW_BYTES
 
 if TYPE_CHECKING:
     from holdfast.store.interface import JobJournal
 
+ROOM_STEP_BYTES: Final = 64 * 1024
+"""A bounded spool is emptied in steps of this: those in which the disk gives space back."""
 LAZY_S: Final = 0.1
 """How long a record that nothing waits for is held back; a job that ends sooner costs two writes instead of three."""
 
@@ -311,6 +314,8 @@ class Board:
         shim.send_framed(data)
         live.spawned = True
         self.counters["started"] += 1
+        for number in live.out:
+            self.make_room(live, number)
         if live.stdin is not None:
             self.on_growth(live)
 
@@ -441,8 +446,10 @@ class Board:
         self.on_keeper_closed()
 
     def _ask_other_keeper(self, live: LiveJob, shim_id: ShimId) -> None:
-        """A shim of an earlier keeper is gone. If that keeper lives, it adopts, serves the same socket, and says nothing
-        to us: look until there is an adopter, an EXIT record, or no such keeper."""
+        """A shim of an earlier keeper is gone: look until there is an adopter, an EXIT record, or no such keeper.
+
+        If that keeper lives, it adopts and serves the same socket, but it does not speak to us.
+        """
         if live.shim is not None or live.job.shim != shim_id or live.job.state is JobState.DONE:
             return
         try:
@@ -544,6 +551,26 @@ class Board:
         if channel.source is None:
             self.open_spool(live, number)
         return True
+
+    def make_room(self, live: LiveJob, number: int) -> None:
+        """With ``block`` and a bound, the job writes on as its readers deliver; what all of them have is dropped.
+
+        A reader's window comes on top of the bound: what is under way to a client may be needed again after a cut.
+        """
+        bound = live.job.spec.retention.limit_bytes if live.job.spec.retention.rule == "block" else 0
+        if not bound or live.shim is None or not live.spawned or live.ending is not None:
+            return
+        delivered = [r.delivered[number] for _, r in live.readers if r.follow and number in r.delivered]
+        if not delivered:
+            return
+        channel, floor = live.out[number], max(0, min(delivered))
+        if floor >= channel.first + ROOM_STEP_BYTES:
+            channel.first = floor
+            live.shim.send(messages.DropBelow(number, floor))
+        limit = floor + bound + WINDOW_BYTES
+        if limit >= live.room.get(number, 0) + ROOM_STEP_BYTES:
+            live.room[number] = limit
+            live.shim.send(messages.Limit(number, limit))
 
     def watch_of(self, live: LiveJob) -> messages.Watch | None:
         """What to ask the shim so that no reader waits in vain; None if that is asked already, or nobody waits."""

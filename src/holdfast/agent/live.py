@@ -73,6 +73,7 @@ class LiveJob:
         "published",
         "readers",
         "recording",
+        "room",
         "shim",
         "spawned",
         "stdin",
@@ -95,6 +96,7 @@ class LiveJob:
         self.recording = False
         self.shim: Shim | None = None
         self.spawned = False
+        self.room: dict[int, int] = {}
         self.stdin: Stdin | None = None
         self.armed: tuple[int, int] | None = None
         self.lease_timer: asyncio.TimerHandle | None = None

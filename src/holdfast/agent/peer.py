@@ -175,7 +175,7 @@ class Peer(asyncio.Protocol):
                 if isinstance(event, RequestReceived):
                     service.requested(self, event.stream, event.request, event.body)
                 elif isinstance(event, CreditReceived):
-                    pass  # the turns know already; flush below
+                    service.credited(self, event.stream, event.channel, event.limit)
                 elif isinstance(event, DataReceived):
                     service.stdin_data(self, event.stream, event.offset, event.data)
                 elif isinstance(event, EndReceived):

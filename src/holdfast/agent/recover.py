@@ -230,7 +230,7 @@ class Recovery:
         self._board.loop.add_reader(handle, ended)
 
     def _tidy(self, by_job: dict[JobId, ShimId], counts: dict[str, int]) -> None:
-        """What belongs to no unfinished job: idle shims are used again, dead ones' files go, strangers are set aside."""
+        """What belongs to no unfinished job: idle shims serve again, dead ones' files go, strangers are set aside."""
         board = self._board
         busy = {live.job.shim for live in board.jobs.values() if live.job.shim is not None}
         for shim, slots in self._slots.items():
@@ -268,7 +268,7 @@ def _about(slots: control.Slots, job: JobId) -> bool:
 
 
 def _same_process(started: control.Started, claim: control.Claim | control.Damaged | None) -> bool:
-    """Whether the process with the recorded pid is the one that was spawned: its start lies between CLAIM and STARTED."""
+    """Whether the process with the recorded pid is the one spawned: its start lies between CLAIM and STARTED."""
     if not isinstance(claim, control.Claim):
         return False
     try:

@@ -257,18 +257,17 @@ class Service:
         verdict = keys.check(key, generated=not user, now_unix_s=now)
         if verdict == "expired":
             raise Refused(
-                "this start key is older than 7 days: whether it was used is no longer known", code=ErrorCode.KEY_EXPIRED,
+                "this start key is older than 7 days: whether it was used is no longer known",
+                code=ErrorCode.KEY_EXPIRED,
                 ran="unknown",
-            )  # fmt: skip
+            )
         if verdict == "ahead":
             raise Refused("this start key was born in the future: compare the clocks", code=ErrorCode.KEY_EXPIRED)
         if verdict == "invalid":
             raise Refused("a start key is 1 to 255 bytes, a generated one a UUID of version 7", code=ErrorCode.INVALID)
         return keys.remembered(key, generated=not user, now_unix_s=now)
 
-    def _known_key(
-        self, peer: Peer, stream: int, run: Run, key: keys.Key, digest: bytes, *, ask_journal: bool
-    ) -> bool:
+    def _known_key(self, peer: Peer, stream: int, run: Run, key: keys.Key, digest: bytes, *, ask_journal: bool) -> bool:
         """Serve a repeat of a start; False if the key is new.
 
         Without ``ask_journal`` only live jobs are looked at: a generated key is new as a rule, and if it is not, the
@@ -410,6 +409,8 @@ class Service:
             if not live.out[number].readable:
                 self.board.open_spool(live, number)
         reader.start(peer.link, offsets, credit)
+        for number in offsets:
+            self.board.make_room(live, number)
         self._serve(peer, reader)
         return reader
 
@@ -439,6 +440,13 @@ class Service:
                 peer.link.offer(reader.stream, number, reader.channels[number].length)
             else:
                 self.board.arm(live)
+
+    def credited(self, peer: Peer, stream: int, number: int, limit: int) -> None:
+        """A reader wants more, so it has delivered all but its window: what all readers have may leave a bounded spool."""
+        reader = peer.readers.get(stream)
+        if reader is not None and reader.follow and isinstance(reader.job, LiveJob):
+            reader.delivered[number] = limit - limits.WINDOW_BYTES
+            self.board.make_room(reader.job, number)
 
     def _grew(self, live: LiveJob) -> None:
         for peer, reader in list(live.readers):

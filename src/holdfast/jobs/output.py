@@ -225,10 +225,11 @@ class Reader:
         job: Whose output it reads; opaque here.
         is_run: It is an attached RUN, which is answered with the receipt.
         until: Where each channel ends for this reader; None: follow to the channel's real end.
+        delivered: What its client has surely handed on, by channel: its credit less the widest window.
         open: Channels whose END has not been sent.
     """
 
-    __slots__ = ("channels", "follow", "is_run", "job", "open", "positions", "stream", "until")
+    __slots__ = ("channels", "delivered", "follow", "is_run", "job", "open", "positions", "stream", "until")
 
     def __init__(
         self, stream: int, job: object, channels: dict[int, OutputChannel], *, follow: bool, is_run: bool
@@ -239,6 +240,7 @@ class Reader:
         self.follow = follow
         self.is_run = is_run
         self.open = set(channels)
+        self.delivered = dict.fromkeys(channels, 0)
         self.positions: dict[int, int] = {}
         self.until: dict[int, int] = {} if follow else {number: c.length for number, c in channels.items()}
 
