@@ -442,7 +442,7 @@ class Service:
                 self.board.arm(live)
 
     def credited(self, peer: Peer, stream: int, number: int, limit: int) -> None:
-        """A reader wants more, so it has delivered all but its window: what all readers have may leave a bounded spool."""
+        """A reader wants more, so it has delivered all but its window; what all have may leave a bounded spool."""
         reader = peer.readers.get(stream)
         if reader is not None and reader.follow and isinstance(reader.job, LiveJob):
             reader.delivered[number] = limit - limits.WINDOW_BYTES

@@ -394,7 +394,7 @@ def shim_directories(state_dir: str) -> list[ShimId]:
 
 
 def keeper_lives(shim: ShimId) -> bool:
-    """Whether the keeper that forked this shim, whichever it is, is still there (its process id is in the shim's id)."""
+    """Whether the keeper that forked this shim, whichever it is, is there (its process id is in the shim's id)."""
     try:
         pid = int(shim.split("-")[1], 16)
         with open(f"/proc/{pid}/cmdline", "rb") as file:
