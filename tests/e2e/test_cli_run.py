@@ -323,3 +323,14 @@ def test_a_killed_agent_is_told_and_nothing_is_lost(agent: AgentUnderTest) -> No
     assert b"holdfast: connected again" in err
     assert err.count(b"\n") == 2
     eventually(lambda: agent.pid() != pid)
+
+
+def test_start_up_is_quick(cli: Cli) -> None:
+    """The aim is 90 ms with a warm agent; the best of some calls may take longer where other tests run beside it."""
+
+    def took() -> float:
+        begun = time.perf_counter()
+        assert cli("run", "--", "true").returncode == 0
+        return time.perf_counter() - begun
+
+    assert min(took() for _ in range(8)) < 0.18

@@ -62,11 +62,13 @@ def job_ids(ctx: click.Context, incomplete: str) -> list[CompletionItem]:
 
     import holdfast
     from holdfast.cli.ps import command_text, state_text
+    from holdfast.cli.session import LOCAL
     from holdfast.config import load
 
     try:
         settings = load(overrides={"host": ctx.params.get("host"), "state_dir": ctx.params.get("state_dir")})
-        with holdfast.connect(settings.host, timeout=CONNECT_S, state_dir=settings.state_dir, start=False) as host:
+        state_dir = settings.state_dir if settings.host == LOCAL else None
+        with holdfast.connect(settings.host, timeout=CONNECT_S, state_dir=state_dir, start=False) as host:
             jobs = host.jobs(all=True, limit=MOST_IDS, prefix=incomplete or None)
     except HoldfastError:
         return []

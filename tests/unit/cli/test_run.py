@@ -65,8 +65,11 @@ def test_a_host_and_its_places(call: Call, host: FakeHost, tmp_path: Path) -> No
     call("run", "unix:///x.sock", "--connect-timeout", "3", "--state-dir", str(tmp_path), "-w", "rel", "--", "cmd")
     assert host.connected["address"] == "unix:///x.sock"
     assert host.connected["timeout"] == 3.0
-    assert host.connected["state_dir"] == str(tmp_path)
+    assert host.connected["state_dir"] is None  # it is the local agent's
     assert host.started[0][1]["cwd"] == "rel"
+    call("run", "--state-dir", str(tmp_path), "--", "cmd")
+    assert host.connected["address"] == "local"
+    assert host.connected["state_dir"] == str(tmp_path)
 
 
 def test_a_script_goes_to_a_shell(call: Call, host: FakeHost) -> None:
@@ -213,6 +216,21 @@ def test_ctrl_c_goes_to_the_job_and_a_second_one_detaches(call: Call, host: Fake
     assert job.left_on_purpose
     assert outcome.out == b"ab"
     assert f"job {JOB} goes on: holdfast attach {JOB}" in outcome.err
+
+
+def test_leaving_in_the_middle_of_writing_is_told_to_the_agent_too(
+    call: Call, host: FakeHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def press_twice(*_: object) -> None:
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
+
+    job = give(host, [(1, b"a"), (1, b"b")])
+    left: list[bool] = []
+    monkeypatch.setattr(FakeHost, "__exit__", lambda *_: left.append(job.left_on_purpose))
+    monkeypatch.setattr("holdfast.cli.sinks.write_all", press_twice)
+    assert call("run", "--", "cmd").code == 130
+    assert left == [True]
 
 
 class Gone(BaseException):
