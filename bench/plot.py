@@ -1,0 +1,67 @@
+"""The figures as bars: one panel a figure, limit, neighbour and Holdfast below each other, the target as a line."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Final
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure as Canvas
+
+from bench.figures import Figure
+from bench.report import number
+
+COLORS: Final = {"limit here": "#999999", "AsyncSSH": "#E69F00", "Holdfast": "#0072B2"}
+"""Told apart with every kind of colour vision (Okabe and Ito, https://jfly.uni-koeln.de/color/); names stand beside."""
+TARGET_COLOR: Final = "#D55E00"
+COLUMNS: Final = 2
+PANEL_INCHES: Final = (5.2, 1.55)
+
+
+def draw(figures: Sequence[Figure], path: str, *, caption: str) -> None:
+    """Write an SVG of every figure that has something to compare: a limit, a neighbour or a target.
+
+    Args:
+        figures: In the order of their panels.
+        path: Where the SVG goes.
+        caption: Below the title: machine and date.
+    """
+    shown = [figure for figure in figures if figure.holdfast and (figure.limit or figure.neighbour or figure.target)]
+    rows = max(1, math.ceil(len(shown) / COLUMNS))
+    width, height = PANEL_INCHES
+    with mpl.rc_context({"svg.hashsalt": "holdfast", "svg.fonttype": "none", "font.family": "sans-serif"}):
+        canvas = Canvas(figsize=(width * COLUMNS, height * rows + 0.9), layout="constrained")
+        canvas.suptitle(f"Holdfast, measured\n{caption}", fontsize=11)
+        panels = canvas.subplots(rows, COLUMNS, squeeze=False).flatten()
+        for axes, figure in zip(panels, shown, strict=False):
+            _panel(axes, figure)
+        for axes in panels[len(shown) :]:
+            axes.set_axis_off()
+        canvas.savefig(path, format="svg", metadata={"Date": None})
+
+
+def _panel(axes: Axes, figure: Figure) -> None:
+    readings = {"limit here": figure.limit, "AsyncSSH": figure.neighbour, "Holdfast": figure.holdfast}
+    bars = [(name, value) for name, value in readings.items() if value is not None]
+    names = [name for name, _ in bars]
+    medians = [value.median for _, value in bars]
+    spread = [[v.median - v.low for _, v in bars], [v.high - v.median for _, v in bars]]
+    axes.barh(names, medians, xerr=spread, color=[COLORS[name] for name in names], height=0.62, capsize=2)
+    right = max([value.high for _, value in bars] + ([figure.target] if figure.target else []))
+    for place, (_, value) in enumerate(bars):
+        axes.text(value.high + right * 0.015, place, number(value.median), va="center", fontsize=8)
+    if figure.target is not None:
+        sign = "≤" if figure.better == "lower" else "≥"
+        axes.axvline(figure.target, color=TARGET_COLOR, linestyle="--", linewidth=1.2)
+        axes.text(
+            figure.target, -0.62, f"target {sign} {number(figure.target)}", color=TARGET_COLOR, fontsize=7,
+            ha="center", va="bottom",
+        )  # fmt: skip
+    axes.set_xlim(0, right * 1.18)
+    axes.set_ylim(len(bars) - 0.4, -0.65)
+    axes.set_title(f"{figure.what.replace('`', '')} [{figure.unit}; {figure.better} is better]", fontsize=8, loc="left")
+    axes.tick_params(labelsize=8)
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(False)

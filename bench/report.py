@@ -1,0 +1,127 @@
+"""Results as documents: JSON for programs, Markdown for people. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+import msgspec
+
+from bench.figures import BUSY_LOAD, Figure, verdict
+from bench.samples import Reading
+
+
+class Results(msgspec.Struct, frozen=True, kw_only=True):
+    """One run."""
+
+    date: str
+    size: str
+    seconds: float
+    load_before: float
+    machine: Mapping[str, str]
+    versions: Mapping[str, str]
+    figures: Sequence[Figure]
+
+
+class _Notes(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    bounds: dict[str, str] = {}
+
+
+_HEAD: Final = (
+    "| What | Unit | Limit here | AsyncSSH | Holdfast | Holdfast / limit | Target | Verdict |\n"
+    "|---|---|--:|--:|--:|--:|--:|---|\n"
+)
+_WORDS: Final = """\
+Medians of rounds in which all contestants take turns; in brackets the lowest and the highest round. Client, agent and
+commands share the machine. *Limit here* is the same work without Holdfast: `subprocess.run` (in flight: two processes
+of it), a pipe read and hashed, an echo over a socket pair, `python -c pass`, and two flushed records around
+`subprocess.run`. AsyncSSH runs over loopback TCP, encrypted (AES-128-GCM); Holdfast over its unix socket.
+"""
+
+
+def read_notes(text: str) -> dict[str, str]:
+    """What bounds each figure, by its id, from the text of ``notes.toml``.
+
+    Raises:
+        msgspec.ValidationError: a note that is no text.
+    """
+    return msgspec.toml.decode(text, type=_Notes).bounds
+
+
+def to_json(results: Results) -> bytes:
+    """Everything, indented."""
+    return msgspec.json.format(msgspec.json.encode(results), indent=2) + b"\n"
+
+
+def to_markdown(results: Results, notes: Mapping[str, str]) -> str:
+    """The page of one run.
+
+    Args:
+        results: The run.
+        notes: What bounds a figure, by its id; written by a person.
+    """
+    parts = ["# Measured\n", _facts(results), _WORDS]
+    if results.load_before >= BUSY_LOAD:
+        parts.append(
+            f"**The machine was busy** (load average {results.load_before:.2f} before the run, {BUSY_LOAD:g} or more): "
+            "nothing is said about latencies, and throughput is a lower bound.\n"
+        )
+    parts.append(_HEAD + "".join(_row(figure, results.load_before) for figure in results.figures))
+    bounds = _bounds(results, notes)
+    if bounds:
+        parts.append("## What bounds them\n\n" + bounds)
+    parts.append("![The same figures as bars](results.svg)\n")
+    return "\n".join(parts)
+
+
+def show(reading: Reading | None) -> str:
+    """A reading with three figures, and its spread where there is one."""
+    if reading is None:
+        return "–"
+    spread = f" ({number(reading.low)}–{number(reading.high)})" if reading.rounds > 1 else ""
+    return number(reading.median) + spread
+
+
+def number(value: float) -> str:
+    """Three significant digits, thousands set apart by a space."""
+    if abs(value) >= 100:
+        return f"{value:,.0f}".replace(",", " ")
+    return f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}" if abs(value) >= 0.1 else f"{value:.3f}"
+
+
+def _facts(results: Results) -> str:
+    facts = {
+        "Date": results.date,
+        "Size": f"{results.size}, {results.seconds:.0f} s",
+        "Load average before": f"{results.load_before:.2f}",
+        **{name.capitalize(): value for name, value in results.machine.items()},
+        "Versions": ", ".join(f"{name} {version}" for name, version in results.versions.items()),
+    }
+    return "".join(f"- {name}: {value}\n" for name, value in facts.items())
+
+
+def _row(figure: Figure, load: float) -> str:
+    ratio = "–" if figure.ratio is None else f"{number(figure.ratio)}"
+    sign = "≤" if figure.better == "lower" else "≥"
+    target = "–" if figure.target is None else f"{sign} {number(figure.target)}"
+    cells = (
+        figure.what,
+        figure.unit,
+        show(figure.limit),
+        show(figure.neighbour),
+        show(figure.holdfast),
+        ratio,
+        target,
+        verdict(figure, load),
+    )
+    return f"| {' | '.join(cells)} |\n"
+
+
+def _bounds(results: Results, notes: Mapping[str, str]) -> str:
+    """The notes on what was missed; a missed figure without a note says so, since somebody owes one."""
+    lines = []
+    for figure in results.figures:
+        if figure.failed or figure.missed_by:
+            note = notes.get(figure.id, "").strip().replace("\n", " ")
+            lines.append(f"- **{figure.what}**: {note or f'not explained yet (`{figure.id}` in `notes.toml`)'}\n")
+    return "".join(lines)

@@ -1,0 +1,108 @@
+"""``make bench``: measures everything and writes RESULTS.md, results.json and results.svg.
+
+Rules of this run:
+
+* Everything is measured side by side and in turns (A B A B), so that what the machine does meanwhile falls on all
+  alike. Ratios count, absolute values belong to one machine.
+* Every contestant is a process of its own that holds its connection open and is idle until it is told to measure.
+* A figure is the median of its rounds, told with the lowest and the highest one. What could not be measured stays in
+  the table with the reason. Why a target is missed is written by a person, in ``notes.toml``.
+
+Exit code 0: measured, whatever the figures say; 1: something could not be measured, and the table says why.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.metadata
+import platform
+import sqlite3
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import holdfast
+from bench import procfs, report
+from bench.contests import CASES, Arena, warm_up
+from bench.figures import Figure
+from bench.sizes import SIZES
+from bench.worker import ContestantFailed
+from holdfast.errors import HoldfastError
+
+HERE = Path(__file__).resolve().parent
+
+
+def main() -> int:
+    """Measure and write."""
+    options = _options()
+    load = procfs.load_average()
+    date = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime())
+    begin = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="holdfast-bench-", dir=options.folder) as folder:
+        figures = _measure(folder, options.size, options.only or list(CASES))
+        disk = procfs.filesystem(folder)
+    results = report.Results(
+        date=date, size=options.size, seconds=time.monotonic() - begin, load_before=load,
+        machine=procfs.machine() | {"file system": disk}, versions=_versions(), figures=figures,
+    )  # fmt: skip
+    _write(results, options.out)
+    for figure in figures:
+        if figure.failed:
+            print(f"bench: {figure.what} could not be measured: {figure.failed}", file=sys.stderr)
+    return 1 if any(figure.failed for figure in figures) else 0
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m bench.run", description="Measure speed and cost on this machine.")
+    parser.add_argument("--size", choices=SIZES, default="full", help="how much to measure (default: full)")
+    parser.add_argument("--only", action="append", choices=CASES, help="only this case; may be given again")
+    parser.add_argument("--out", type=Path, default=HERE, help="where the three files go (default: bench/)")
+    parser.add_argument(
+        "--folder", default=None, help="where agents and spools live while measuring (default: the temporary folder)"
+    )
+    return parser.parse_args()
+
+
+def _measure(folder: str, size: str, cases: list[str]) -> list[Figure]:
+    """Every case in order. One that fails is a line of the table with its reason; the others go on."""
+    figures: list[Figure] = []
+    arena = Arena(folder, SIZES[size])
+    try:
+        warm_up(arena)
+        for name in cases:
+            begin = time.monotonic()
+            try:
+                figures += CASES[name](arena)
+            except (ContestantFailed, HoldfastError, OSError) as exc:
+                figures.append(
+                    Figure(id=name, what=name, unit="", kind="latency", better="lower", failed=str(exc) or repr(exc))
+                )
+            print(f"bench: {name}: {time.monotonic() - begin:.1f} s", file=sys.stderr)
+    finally:
+        arena.close()
+    return figures
+
+
+def _versions() -> dict[str, str]:
+    found = {"holdfast": holdfast.__version__, "python": platform.python_version(), "sqlite": sqlite3.sqlite_version}
+    for package in ("uvloop", "msgspec", "xxhash", "asyncssh"):
+        found[package] = importlib.metadata.version(package)
+    return found
+
+
+def _write(results: report.Results, out: Path) -> None:
+    from bench.plot import draw  # matplotlib is slow to import and large: not while anything is measured
+
+    out.mkdir(parents=True, exist_ok=True)
+    notes = report.read_notes((HERE / "notes.toml").read_text(encoding="utf-8"))
+    (out / "results.json").write_bytes(report.to_json(results))
+    text = report.to_markdown(results, notes)
+    (out / "RESULTS.md").write_text(text, encoding="utf-8")
+    caption = f"{results.machine['processor']}, {results.machine['cores']} cores, {results.date}"
+    draw(results.figures, str(out / "results.svg"), caption=caption)
+    print(text)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,118 @@
+"""Medians, verdicts and the page: what the harness says about what it measured."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+import pytest
+
+from bench import report
+from bench.figures import Figure, Kind, verdict
+from bench.samples import Reading, in_turns, percentile, reading
+
+
+def figure(
+    value: float | None,
+    target: float | None,
+    *,
+    kind: Kind = "latency",
+    better: Literal["lower", "higher"] = "lower",
+    failed: str = "",
+) -> Figure:
+    got = None if value is None else reading([value])
+    return Figure(
+        id="x", what="a figure", unit="ms", kind=kind, better=better, holdfast=got, limit=Reading(0.5, 0.4, 0.7, 3),
+        target=target, failed=failed,
+    )  # fmt: skip
+
+
+def test_a_reading_is_the_median_with_its_spread() -> None:
+    assert reading([3.0, 1.0, 10.0]) == Reading(3.0, 1.0, 10.0, 3)
+    with pytest.raises(ValueError, match="at least one"):
+        reading([])
+
+
+@pytest.mark.parametrize(("share", "value"), [(0.0, 1), (0.5, 50), (0.99, 99), (0.991, 100), (1.0, 100)])
+def test_percentiles_are_nearest_rank(share: float, value: float) -> None:
+    assert percentile(list(range(100, 0, -1)), share) == value
+
+
+@pytest.mark.parametrize(("values", "share"), [([], 0.5), ([1.0], 1.1), ([1.0], -0.1)])
+def test_a_percentile_of_nothing_is_refused(values: list[float], share: float) -> None:
+    with pytest.raises(ValueError, match="values, share"):
+        percentile(values, share)
+
+
+def test_contestants_take_turns() -> None:
+    order: list[str] = []
+
+    def turn(name: str, value: float) -> float:
+        order.append(name)
+        return value
+
+    found = in_turns(3, {"a": lambda: turn("a", 1.0), "b": lambda: turn("b", 2.0)})
+    assert order == ["a", "b"] * 3
+    assert found["b"] == Reading(2.0, 2.0, 2.0, 3)
+
+
+@pytest.mark.parametrize(
+    ("found", "load", "words"),
+    [
+        (figure(1.0, 1.0), 0.2, "met"),
+        (figure(1.001, 1.0), 0.2, "missed by 1 %"),
+        (figure(1.5, 1.0), 0.99, "missed by 50 %"),
+        (figure(1.5, 1.0), 1.0, "no verdict (load 1.0)"),
+        (figure(0.5, 1.0), 1.0, "no verdict (load 1.0)"),
+        (figure(1500.0, 2000.0, kind="throughput", better="higher"), 0.2, "missed by 25 %"),
+        (figure(1500.0, 2000.0, kind="throughput", better="higher"), 3.0, "missed by 25 % (load 3.0)"),
+        (figure(2000.0, 2000.0, kind="throughput", better="higher"), 3.0, "met"),
+        (figure(70.0, 64.0, kind="memory"), 3.0, "missed by 9 %"),
+        (figure(1.0, None), 0.2, "no target"),
+        (figure(None, 1.0, failed="no server"), 0.2, "not reached: no server"),
+    ],
+)
+def test_the_verdict(found: Figure, load: float, words: str) -> None:
+    assert verdict(found, load) == words
+
+
+def results(*figures: Figure, load: float = 0.1) -> report.Results:
+    return report.Results(
+        date="2026-01-01", size="quick", seconds=1.0, load_before=load, machine={"cores": "2"},
+        versions={"python": "3.11"}, figures=figures,
+    )  # fmt: skip
+
+
+def test_the_page_quotes_the_note_of_a_missed_figure() -> None:
+    page = report.to_markdown(results(figure(1.5, 1.0)), {"x": "The journal\nwaits."})
+    assert "| a figure | ms | 0.50 (0.40–0.70) | – | 1.50 | 3.00 | ≤ 1.00 | missed by 50 % |" in page
+    assert "**a figure**: The journal waits." in page
+    assert "was busy" not in page
+
+
+def test_the_page_owes_a_note_that_nobody_has_written() -> None:
+    assert "not explained yet (`x` in `notes.toml`)" in report.to_markdown(results(figure(1.5, 1.0)), {})
+    assert "What bounds" not in report.to_markdown(results(figure(0.9, 1.0)), {"x": "a note"})
+
+
+def test_the_page_says_that_the_machine_was_busy() -> None:
+    assert "**The machine was busy** (load average 2.50" in report.to_markdown(results(load=2.5), {})
+
+
+def test_results_can_be_read_back() -> None:
+    before = results(figure(1.5, 1.0), figure(None, None, failed="gone"))
+    assert report.to_json(msgspec.json.decode(report.to_json(before), type=report.Results)) == report.to_json(before)
+
+
+def test_notes_are_texts_by_id() -> None:
+    assert report.read_notes('[bounds]\nx = "y"') == {"x": "y"}
+    for bad in ("[bounds]\nx = 1", "[bound]\nx = 'y'", "x"):
+        with pytest.raises(msgspec.MsgspecError):
+            report.read_notes(bad)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(0.0123, "0.012"), (0.5, "0.50"), (9.99, "9.99"), (12.34, "12.3"), (1234.5, "1 234")]
+)
+def test_numbers_have_three_digits(value: float, text: str) -> None:
+    assert report.number(value) == text
