@@ -39,6 +39,12 @@ def test_input_reaches_the_command_whole(host: holdfast.Host) -> None:
     assert done.receipt.stdin_bytes == len(data)
 
 
+def test_input_is_each_jobs_own_whatever_ran_before(host: holdfast.Host) -> None:
+    for size in [300_000, 10, 0, 2_000_000, 1] * 5:
+        done = host.run(["wc", "-c"], input=bytes(size))
+        assert int(done.stdout) == size
+
+
 def test_check_raises_the_standard_error(host: holdfast.Host) -> None:
     with pytest.raises(subprocess.CalledProcessError) as caught:
         host.run(["sh", "-c", "echo why >&2; exit 7"], check=True)

@@ -352,6 +352,7 @@ class JobFeed(Exchange):
             limit = state.limit
             state.start_at(offset)
             state.limit = max(limit, offset)
+            self._credit(state)  # the gap may reach beyond all credit: nothing would come, so none would be given
 
     def ended(self, stream: int, channel: int, length: int, end: End) -> None:
         state = self._channels.get(channel)
@@ -450,6 +451,9 @@ class JobFeed(Exchange):
     def _finish(self) -> None:
         """All was delivered: compare it with what the agent says."""
         self._over = False
+        if self._gone is not None:
+            self.fail(self._gone)
+            return
         if not self._parked:
             receipt = self.receipt
             records = {1: receipt.stdout, 2: receipt.stderr} if receipt is not None else {}
