@@ -20,6 +20,7 @@ import holdfast
 from bench.contestant import Answer, Order
 from bench.sizes import MIB
 from bench.worker import ROOT, Worker, clean_env
+from bench.world import end
 from holdfast.errors import ConnectFailed
 
 SHOWN: Final = 30
@@ -68,9 +69,11 @@ def _profiled(state_dir: str, path: str, load: Callable[[str], Answer]) -> None:
     command = [sys.executable, "-m", "bench.profiled_agent", state_dir, path]
     agent = subprocess.Popen(command, cwd=ROOT, env=clean_env(), stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        with _connected(state_dir, agent) as host:
+        host = _connected(state_dir, agent)
+        try:
             load(state_dir)
-            host.shutdown(jobs=True)
+        finally:
+            end(host)
         agent.wait(STOP_S)
     finally:
         if agent.poll() is None:

@@ -63,18 +63,8 @@ class Agent:
             time.sleep(0.01)
 
     def stop(self) -> None:
-        """End agent, keeper, shims and jobs; what does not go in time is killed."""
-        pids = [self.pid, self.keeper_pid, *self.shims()]
-        watched = {pid: fd for pid in pids if (fd := _pidfd(pid)) is not None}
-        try:
-            self.host.shutdown(jobs=True)
-        finally:
-            self.host.close()
-            deadline = time.monotonic() + GONE_S
-            for fd in watched.values():
-                if not _gone(fd, deadline):
-                    signal.pidfd_send_signal(fd, signal.SIGKILL)
-                os.close(fd)
+        """See ``end``."""
+        end(self.host)
 
     def __enter__(self) -> Agent:
         return self
@@ -126,6 +116,23 @@ class NeighbourServer:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.stop()
+
+
+def end(host: holdfast.Host) -> None:
+    """End agent, keeper, shims and jobs, and close the connection; what does not go in time is killed."""
+    status = host.status()
+    keeper = int(status.keeper["pid"])
+    pids = [int(status.agent["pid"]), keeper, *procfs.children(keeper)]
+    watched = [fd for pid in pids if (fd := _pidfd(pid)) is not None]
+    try:
+        host.shutdown(jobs=True)
+    finally:
+        host.close()
+        deadline = time.monotonic() + GONE_S
+        for fd in watched:
+            if not _gone(fd, deadline):
+                signal.pidfd_send_signal(fd, signal.SIGKILL)
+            os.close(fd)
 
 
 def _pidfd(pid: int) -> int | None:
