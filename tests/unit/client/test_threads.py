@@ -113,6 +113,7 @@ def test_a_call_that_was_never_sent_fails_when_the_agent_stays_away(tmp_path: Pa
     assert caught.value.ran == "no"
 
 
+@pytest.mark.filterwarnings("ignore:This process.*multi-threaded:DeprecationWarning")  # what is tested is just that
 def test_a_forked_child_has_no_handles(served: SocketAgent) -> None:
     with holdfast.connect(served.address) as host:
         job = host.start(["sleep"])
