@@ -16,6 +16,15 @@ from holdfast.types import Cause, JobState
 PATTERN = "import sys; sys.stdout.buffer.write(bytes(range(256)) * {count})"
 
 
+def running(job: holdfast.Job) -> holdfast.Job:
+    """The job, once its command runs: before that, ending it means that it never starts."""
+    deadline = time.monotonic() + 15
+    while job.refresh().state is not JobState.RUNNING:
+        assert time.monotonic() < deadline, job.info
+        time.sleep(0.01)
+    return job
+
+
 def test_a_run_gives_output_and_code_of_both_channels(host: holdfast.Host) -> None:
     done = host.run(["sh", "-c", "printf out; printf err >&2; exit 3"])
     assert (done.returncode, done.stdout, done.stderr) == (3, b"out", b"err")
@@ -108,7 +117,7 @@ def test_a_job_that_is_not_read_can_be_waited_for(host: holdfast.Host) -> None:
 
 
 def test_waiting_has_a_limit_that_leaves_the_job_alone(host: holdfast.Host) -> None:
-    job = host.start(["sleep", "60"])
+    job = running(host.start(["sleep", "60"]))
     with pytest.raises(TimeoutError):
         job.wait(timeout=0.05)
     assert job.is_alive()
@@ -126,7 +135,7 @@ def test_signals_and_stop(host: holdfast.Host) -> None:
     assert next(output) == (1, b"caught\n")
     assert list(output) == []
     assert job.wait(timeout=20) == 5
-    sleeper = host.start(["sleep", "60"])
+    sleeper = running(host.start(["sleep", "60"]))
     sleeper.stop()
     assert sleeper.wait(timeout=20) == -signal.SIGTERM
     assert sleeper.receipt is not None
