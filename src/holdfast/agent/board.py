@@ -12,21 +12,23 @@ from __future__ import annotations
 
 import asyncio
 import os
+import traceback
 from collections import deque
 from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from holdfast.agent import plan
+from holdfast.agent import orphans, plan
 from holdfast.agent.live import LiveJob, Stdin
-from holdfast.agent.takeover import exit_record, found_ends, recorded_ends, take_output
+from holdfast.agent.takeover import TAKEN_FLAGS, exit_record, found_ends, recorded_ends, take_output
 from holdfast.errors import Refused, StorageError
 from holdfast.jobs.admission import Admission
 from holdfast.jobs.body import Body
 from holdfast.jobs.instructions import Instruction, Notify, Record, Release, Requeue, Signal, Spawn, Stop
 from holdfast.jobs.lease import Lease
 from holdfast.jobs.machine import Acceptance, Job
-from holdfast.jobs.output import OutputChannel
+from holdfast.jobs.output import EMPTY_DIGEST, OutputChannel
+from holdfast.jobs.recovery import STARTS, Action, KeeperSays, decide
 from holdfast.jobs.spec import JobSpec
 from holdfast.jobs.stimuli import (
     Adopted,
@@ -39,12 +41,14 @@ from holdfast.jobs.stimuli import (
     Spawned,
     SpawnFailed,
     Stimulus,
+    TakenOutput,
 )
 from holdfast.jobs.supervise import Crew, Shim, keeper_lives, tended
 from holdfast.keeper import messages
 from holdfast.store import control
 from holdfast.store.files import OutputFiles
-from holdfast.types import STDERR, STDOUT, JobId, JobState, Receipt, ShimId
+from holdfast.store.writes import InsertJob
+from holdfast.types import STDERR, STDOUT, Cause, JobId, JobState, Receipt, ShimId
 from holdfast.wire.limits import WINDOW_BYTES
 
 if TYPE_CHECKING:
@@ -60,6 +64,13 @@ LOOK_AGAIN_S: Final = 0.05
 ALONE_JOBS: Final = 2
 """With no more live jobs than this the journal may commit on the loop: nothing else waits, and no group would form."""
 
+RECORD_AGAIN_S: Final = 1.0
+"""After the journal refused a record of an accepted job, all that wait for it are offered again so soon."""
+
+TAKE_AGAIN_S: Final = 1.0
+"""The same for output that could not be taken over: the disk may be full for a while."""
+
+_RUN_TYPE: Final = 0x01
 _SCOPES: Final = {"main": messages.MAIN, "group": messages.GROUP, "tree": messages.TREE}
 _CAUSES: Final = {name: number for number, name in enumerate(control.CAUSES)}
 
@@ -113,6 +124,8 @@ class Board:
         self._wanting_shim: deque[LiveJob] = deque()
         self._lazy: set[LiveJob] = set()
         self._lazy_timer: asyncio.TimerHandle | None = None
+        self._unrecorded: list[LiveJob] = []
+        self._unrecorded_timer: asyncio.TimerHandle | None = None
 
     # --- acceptance --------------------------------------------------------------------------------------------------
 
@@ -228,31 +241,54 @@ class Board:
                     instruction.writes,
                     power=instruction.power,
                     at_once=len(self.jobs) <= ALONE_JOBS,
-                    done=partial(self._recorded, live),
+                    done=partial(self._recorded, live, instruction),
                 )
                 return
-            self._carry_out(live, instruction)
+            try:
+                self._carry_out(live, instruction)
+            except Exception:  # a mistake in one step must not keep the job from its end
+                self.log(f"job {live.job.id}: {type(instruction).__name__} failed\n{traceback.format_exc()}")
 
-    def _recorded(self, live: LiveJob, error: StorageError | None) -> None:
-        live.recording = False
-        if error is not None:
-            self._not_recorded(live, error)
-            return
-        self._advance(live)
+    def _recorded(self, live: LiveJob, record: Record, error: StorageError | None) -> None:
+        if error is None:
+            live.recording = False
+            self._advance(live)
+        elif isinstance(record.writes[0], InsertJob):
+            live.recording = False
+            self._not_accepted(live, error)
+        else:
+            self._record_later(live, record, error)
 
-    def _not_recorded(self, live: LiveJob, error: StorageError) -> None:
-        """The journal took no write. A job not yet accepted never was; one that runs has its records in its shim."""
+    def _not_accepted(self, live: LiveJob, error: StorageError) -> None:
+        """The journal took no write, so the job never was."""
         self.log(f"job {live.job.id}: {error}")
-        never_accepted = any(isinstance(step, Notify) and step.kind == "accepted" for step in live.todo)
         live.todo.clear()
-        if never_accepted:
-            self._forget(live)
-            if live.shim is not None:
-                self.crew.put_back(live.shim)
-            if live in self._wanting_shim:
-                self._wanting_shim.remove(live)
-            self._freed(live)
+        self._forget(live)
+        if live.shim is not None:
+            self.crew.put_back(live.shim)
+        if live in self._wanting_shim:
+            self._wanting_shim.remove(live)
+        self._freed(live)
         self.on_journal_error(live, error)
+
+    def _record_later(self, live: LiveJob, record: Record, error: StorageError) -> None:
+        """A job that was accepted goes no step further than its records: until room comes back, it stays as it is.
+
+        Its shim holds what it needs; a journal that takes nothing ever again is read by the next agent.
+        """
+        live.todo.appendleft(record)
+        self._unrecorded.append(live)
+        if self._unrecorded_timer is None:
+            self.log(f"job {live.job.id} and those that follow wait for the journal: {error}")
+            self._unrecorded_timer = self.loop.call_later(RECORD_AGAIN_S, self._record_again)
+            self.on_journal_error(live, error)
+
+    def _record_again(self) -> None:
+        self._unrecorded_timer = None
+        waiting, self._unrecorded = self._unrecorded, []
+        for live in waiting:
+            live.recording = False
+            self._advance(live)
 
     def _hold_back(self, live: LiveJob, record: Record) -> None:
         live.lazy.extend(record.writes)
@@ -277,19 +313,26 @@ class Board:
         elif isinstance(instruction, Spawn):
             self._spawn(live, instruction)
         elif isinstance(instruction, Release):
-            self._release(live)
+            self._release(live, instruction.shim)
         elif isinstance(instruction, Stop):
-            if live.shim is not None:
-                cause = _CAUSES[instruction.cause]
-                live.shim.send(messages.Stop(cause, instruction.by[:64], round(instruction.grace_s * 1000)))
+            cause = _CAUSES[instruction.cause]
+            self._tell(live, messages.Stop(cause, _clipped(instruction.by), round(instruction.grace_s * 1000)))
         elif isinstance(instruction, Signal):
-            if live.shim is not None:
-                live.shim.send(messages.Signal(instruction.signum, _SCOPES[instruction.scope]))
+            self._tell(live, messages.Signal(instruction.signum, _SCOPES[instruction.scope]))
         elif isinstance(instruction, Requeue):
             live.shim = None
             live.spawned = False
+            live.untold.clear()
+            live.room.clear()
             for job in self.admission.requeue(live.job.id):
                 self.start_waiting(self.jobs[job], first=job == live.job.id)
+
+    def _tell(self, live: LiveJob, message: messages.ToShim) -> None:
+        """Tell its supervisor; between a shim's death and the adoption, the adopter is told as soon as it answers."""
+        if live.shim is not None:
+            live.shim.send(message)
+        else:
+            live.untold.append(message)
 
     def _spawn(self, live: LiveJob, spawn: Spawn) -> None:
         body, shim, job = live.body, live.shim, live.job
@@ -316,23 +359,34 @@ class Board:
         self.counters["started"] += 1
         for number in live.out:
             self.make_room(live, number)
-        if live.stdin is not None:
-            self.on_growth(live)
 
     def _publish(self, live: LiveJob, receipt: Receipt) -> None:
         live.published = receipt
+        for channel, record in ((live.out[STDOUT], receipt.stdout), (live.out[STDERR], receipt.stderr)):
+            if not channel.final:  # nothing was taken over: it never ran
+                channel.length, channel.first, channel.digest = record.bytes, record.first, EMPTY_DIGEST
+                channel.final = True
         self.counters["done"] += 1
         if receipt.cause == "lost":
             self.counters["lost"] += 1
 
-    def _release(self, live: LiveJob) -> None:
+    def _release(self, live: LiveJob, shim_id: ShimId | None) -> None:
         self._forget(live)
         shim, live.shim = live.shim, None
         if shim is not None:
-            self.crew.release(shim, live.job.id, live.job.attempt, taken=live.taken)
-        if not live.readers:
-            live.close()
+            left = live.ending is not None and live.ending.tree == control.TREE_LEFT
+            self.crew.release(shim, live.job.id, live.job.attempt, taken=live.taken, last=left)
+        elif shim_id is not None and shim_id not in self.crew.shims:
+            receipt = live.job.receipt
+            if receipt is None or receipt.cause is not Cause.DAMAGED:  # broken records are kept for people
+                self.discard(shim_id)
+        self.close_unused(live)
         self._freed(live)
+
+    def close_unused(self, live: LiveJob) -> None:
+        """Let go of a finished job's files, unless somebody reads them."""
+        if not live.readers and not live.pins and live.job.id not in self.jobs:
+            live.close()
 
     def _forget(self, live: LiveJob) -> None:
         self.jobs.pop(live.job.id, None)
@@ -377,18 +431,47 @@ class Board:
 
     def shim_ready(self, shim: Shim, state: messages.State) -> None:
         """A shim is connected. Idle: somebody may be waiting for it. Busy: its job is known from the journal."""
-        if state.stage == messages.IDLE:
-            self._serve_waiting()
+        live = self.jobs.get(JobId(state.job)) if state.stage != messages.IDLE else None
+        if live is not None:
+            self._tended_by(live, shim, state)
             return
-        live = self.jobs.get(JobId(state.job))
-        if live is None:
+        if state.stage != messages.IDLE and not self._release_again(shim, state):
             self.log(f"shim {shim.id} tends job {state.job}, which the journal does not know as unfinished")
             return
+        stranded = next((live for live in self.jobs.values() if live.job.shim == shim.id), None)
+        if stranded is not None:  # its order was lost with the agent that gave it
+            self.settle_orphan(stranded, shim.id)
+        self._serve_waiting()
+
+    def _tended_by(self, live: LiveJob, shim: Shim, state: messages.State) -> None:
+        """A supervisor that we were not connected to: it is told what was missed, and asked for what we have missed."""
         self.adopt_shim(live, shim)
         live.spawned = True
+        shim.send(messages.Pause() if self.paused else messages.Resume())
         self.reopen(live)
         self.set_lengths(live, state.out_bytes, state.err_bytes)
+        live.room.clear()
+        for number in live.out:
+            self.make_room(live, number)
+        if live.job.state is JobState.STARTING and state.main_pid:
+            started = self._slots(shim.id).started
+            wall_s = started.wall_ns / 1e9 if isinstance(started, control.Started) else self.unix_s()
+            self.step(live, Spawned(state.main_pid, 0, wall_s))
+        untold, live.untold = live.untold, []
+        for message in untold:
+            shim.send(message)
+        if live.stdin is not None and live.stdin.spool is not None:
+            shim.send(messages.Stdin(live.stdin.committed, live.stdin.ended))
         self.on_growth(live)
+
+    def _release_again(self, shim: Shim, state: messages.State) -> bool:
+        """The last agent recorded the end of this shim's job and did not live to say so."""
+        row = self.journal.job(JobId(state.job)) if state.stage == messages.DONE else None
+        if row is None or row.state is not JobState.DONE:
+            return False
+        taken = sum(flag for number, flag in TAKEN_FLAGS.items() if row.is_spooled(number))
+        self.crew.release(shim, state.job, state.attempt, taken=taken)
+        return True
 
     def shim_said(self, shim: Shim, message: messages.FromShim) -> None:
         """Turn a shim's message into a stimulus for its job."""
@@ -408,6 +491,9 @@ class Board:
             self.log(f"job {live.job.id}: {message.number} processes do not die: {', '.join(map(str, message.pids))}")
         elif isinstance(message, messages.Rejected):
             self.log(f"job {live.job.id}: its shim refused message {message.type}: {message.reason}")
+            if message.type == _RUN_TYPE and live.job.state is JobState.STARTING:
+                shim.job = live.shim = None
+                self.step(live, NothingInherited())
 
     def shim_closed(self, shim: Shim) -> None:
         """Its socket closed. With a keeper, its word decides; without one, nobody can tell any more."""
@@ -421,6 +507,8 @@ class Board:
             live.armed = None
             if shim.keeperless:
                 self._ask_other_keeper(live, shim.id)
+        elif shim.keeperless or (shim.state is not None and shim.state.supervisor == control.BY_KEEPER):
+            self.discard(shim.id)  # nobody else does, and no job needs it any more
 
     def shim_died(self, shim_id: ShimId, *, adopted: bool) -> None:
         """The keeper's word about a shim's end."""
@@ -430,7 +518,9 @@ class Board:
         self.counters["shims_died"] += 1
         live = next((live for live in self.jobs.values() if live.job.shim == shim_id), None)
         if live is None:
-            self.discard(shim_id)
+            if not adopted:
+                self.discard(shim_id)
+            self._serve_waiting()  # the shim may have been on its way to somebody
             return
         if adopted:
             if live.job.allows(Adopted):
@@ -456,7 +546,7 @@ class Board:
             slots, is_tended = tended(self.state_dir, shim_id)
         except OSError:
             slots, is_tended = control.Slots(), False
-        if isinstance(slots.exit, control.Exit):
+        if isinstance(slots.exit, control.Exit) or (slots.claim is None and not is_tended):
             self.settle_orphan(live, shim_id)
         elif is_tended and self.crew.connect(shim_id, keeperless=True):
             return
@@ -472,23 +562,52 @@ class Board:
     def settle_orphan(self, live: LiveJob, shim_id: ShimId) -> None:
         """Nobody tends this job: take its recorded end, start it again if it provably never ran, or call it lost."""
         job = live.job
-        if job.shim != shim_id or job.state in (JobState.QUEUED, JobState.DONE):
+        if job.shim != shim_id or job.state in (JobState.QUEUED, JobState.DONE) or live.ending is not None:
             return
-        slots = self._slots(shim_id)
-        if isinstance(slots.exit, control.Exit) and slots.exit.job == job.id:
+        known = self.crew.shims.get(shim_id)
+        if known is not None and not known.idle:  # connected again meanwhile
+            return
+        slots = orphans.about(self._slots(shim_id), job.id)
+        says: KeeperSays = "nothing_inherited" if self.crew.keeps(shim_id) else "gone"
+        action = decide(orphans.finding(job, slots, says))
+        if action in STARTS:
+            self.step(live, NothingInherited())
+        elif action is Action.LOST_SUPERVISOR:
+            self.lose(live, shim_id, slots, "supervisor")
+        else:
+            self.take_end(live, shim_id, slots)
+
+    def take_end(self, live: LiveJob, shim_id: ShimId, slots: control.Slots) -> None:
+        """The end of a job that nobody tends, from what is recorded: EXIT, MAIN, or that the records are broken."""
+        if isinstance(slots.exit, control.Exit):
             self.finish(live, slots.exit, shim_id)
             return
-        ran = slots.started is not None or slots.main is not None
-        if job.state is JobState.STARTING and not ran and self.crew.keeper_pid is not None:
-            self.step(live, NothingInherited())
-            return
-        self.lose(live, shim_id, slots, "supervisor")
+        self._with_output(live, shim_id, slots, partial(orphans.end_of, slots))
 
     def lose(self, live: LiveJob, shim_id: ShimId, slots: control.Slots, reason: str) -> None:
         """Nobody can tell the end of this job any more; its output is kept as far as it is there."""
-        ends = found_ends(slots)
-        stdout, stderr, live.taken = take_output(self.files, None, self.shim_directory(shim_id), live, ends)
-        self.step(live, Lost(reason, stdout, stderr))
+        self._with_output(live, shim_id, slots, partial(Lost, reason))
+
+    def _with_output(
+        self,
+        live: LiveJob,
+        shim_id: ShimId,
+        slots: control.Slots,
+        end: Callable[[TakenOutput, TakenOutput], Stimulus],
+    ) -> None:
+        """End a job without a supervisor: first its output, and when all of it has a digest, the stimulus."""
+        if live.job.state is JobState.DONE:
+            return
+        try:
+            _, _, live.taken = take_output(self.files, None, self.shim_directory(shim_id), live, found_ends(slots))
+        except StorageError as error:
+            self._take_later(live, error, partial(self._with_output, live, shim_id, slots, end))
+            return
+        self._when_digested(live, end)
+
+    def _take_later(self, live: LiveJob, error: StorageError, again: Callable[[], None]) -> None:
+        self.log(f"job {live.job.id}: its output waits where it is: {error}")
+        self.loop.call_later(TAKE_AGAIN_S, again)
 
     def shim_directory(self, shim_id: ShimId) -> str:
         """Where a shim's files are."""
@@ -610,23 +729,32 @@ class Board:
         if live.ending is not None or live.job.state is JobState.DONE:
             return
         live.ending = record
+        self._take_recorded(live, record, shim_id)
+
+    def _take_recorded(self, live: LiveJob, record: control.Exit, shim_id: ShimId) -> None:
         slots = control.Slots() if not record.left_count else self._slots(shim_id)
         directory, ends = self.shim_directory(shim_id), recorded_ends(record)
-        stdout, stderr, live.taken = take_output(self.files, live.shim, directory, live, ends)
-        big = [channel for channel in live.out.values() if channel.digest is None]
-        if big:
-            waiting = [self.loop.run_in_executor(None, channel.rest_of_digest()) for channel in big]
-            asyncio.gather(*waiting, return_exceptions=True).add_done_callback(
-                lambda done: self._digested(live, record, slots, big, done.result())
-            )
+        try:
+            _, _, live.taken = take_output(self.files, live.shim, directory, live, ends)
+        except StorageError as error:
+            self._take_later(live, error, partial(self._take_recorded, live, record, shim_id))
             return
-        self.step(live, Exited(exit_record(record, slots), stdout, stderr))
+        self._when_digested(live, partial(Exited, exit_record(record, slots)))
+
+    def _when_digested(self, live: LiveJob, end: Callable[[TakenOutput, TakenOutput], Stimulus]) -> None:
+        big = [channel for channel in live.out.values() if channel.digest is None and channel.source is not None]
+        if not big:
+            self.step(live, end(live.out[STDOUT].as_taken(), live.out[STDERR].as_taken()))
+            return
+        waiting = [self.loop.run_in_executor(None, channel.rest_of_digest()) for channel in big]
+        asyncio.gather(*waiting, return_exceptions=True).add_done_callback(
+            lambda done: self._digested(live, end, big, done.result())
+        )
 
     def _digested(
         self,
         live: LiveJob,
-        record: control.Exit,
-        slots: control.Slots,
+        end: Callable[[TakenOutput, TakenOutput], Stimulus],
         channels: list[OutputChannel],
         digests: list[str | BaseException],
     ) -> None:
@@ -635,8 +763,7 @@ class Board:
                 channel.digest = digest
             else:
                 self.log(f"job {live.job.id}: {digest}")
-        stdout, stderr = (live.out[number].as_taken() for number in (STDOUT, STDERR))
-        self.step(live, Exited(exit_record(record, slots), stdout, stderr))
+        self.step(live, end(live.out[STDOUT].as_taken(), live.out[STDERR].as_taken()))
 
     def discard(self, shim_id: ShimId) -> None:
         """Remove what a dead shim without a job has left."""
@@ -653,11 +780,17 @@ class Board:
 
     def close(self) -> None:
         """Write what was held back, and let go of everything."""
-        if self._lazy_timer is not None:
-            self._lazy_timer.cancel()
+        for waiting in (self._lazy_timer, self._unrecorded_timer):
+            if waiting is not None:
+                waiting.cancel()
         self.flush_lazy()
         for live in list(self.jobs.values()):
             for timer in (live.lease_timer, live.expiry):
                 if timer is not None:
                     timer.cancel()
         self.crew.close()
+
+
+def _clipped(by: str) -> str:
+    """A name as it fits into a slot: whole characters, ``control.BY_BYTES`` of UTF-8."""
+    return by.encode()[: control.BY_BYTES].decode("utf-8", "ignore")

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from holdfast.agent.peer import Peer
     from holdfast.jobs.body import Body
     from holdfast.jobs.supervise import Shim
+    from holdfast.keeper.messages import ToShim
     from holdfast.store.control import Exit
     from holdfast.store.spool import StdinSpool
 
@@ -55,6 +56,8 @@ class LiveJob:
         todo: Instructions that wait behind a record.
         lazy: Writes that may be held back, and are dropped when a later record says it all.
         published: The receipt, once others may know it.
+        untold: Orders for its supervisor while none is connected.
+        pins: Threads that read its files now.
     """
 
     __slots__ = (
@@ -69,6 +72,7 @@ class LiveJob:
         "lease",
         "lease_timer",
         "out",
+        "pins",
         "principal",
         "published",
         "readers",
@@ -79,6 +83,7 @@ class LiveJob:
         "stdin",
         "taken",
         "todo",
+        "untold",
         "waiters",
     )
 
@@ -105,6 +110,8 @@ class LiveJob:
         self.key: tuple[str, bytes] | None = None
         self.taken = 0
         self.published: Receipt | None = None
+        self.untold: list[ToShim] = []
+        self.pins = 0
 
     @property
     def done(self) -> bool:

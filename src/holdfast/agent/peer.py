@@ -194,6 +194,7 @@ class Peer(asyncio.Protocol):
         pieces = self.link.pieces_to_send()
         if pieces:
             self.link.sent(now=self._loop.time())
+            self._service.counters["bytes_out"] += sum(map(len, pieces))
             if len(pieces) == 1:
                 transport.write(pieces[0])
             else:

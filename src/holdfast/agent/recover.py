@@ -7,36 +7,24 @@ whether the processes are there. The decision is ``jobs.recovery``; nothing is s
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
+from holdfast.agent import orphans
 from holdfast.agent.board import Board
 from holdfast.agent.live import LiveJob, Stdin
-from holdfast.agent.takeover import found_ends, take_output
 from holdfast.errors import StorageError
 from holdfast.jobs.body import unpack
 from holdfast.jobs.lease import Lease
 from holdfast.jobs.machine import Job
 from holdfast.jobs.recovery import Action, Finding, KeeperSays, decide
-from holdfast.jobs.stimuli import (
-    Attached,
-    Exited,
-    ExitRecord,
-    FoundDamaged,
-    NothingInherited,
-    Spawned,
-)
+from holdfast.jobs.stimuli import Attached, NothingInherited, Spawned
 from holdfast.jobs.supervise import shim_directories, tended
 from holdfast.store import control
 from holdfast.store.files import move_aside
 from holdfast.store.rows import JobRow
-from holdfast.types import Cause, ExitStatus, JobId, JobState, ShimId
-
-if TYPE_CHECKING:
-    pass
+from holdfast.types import JobId, JobState, ShimId
 
 _ACTIVE: Final = (JobState.STARTING, JobState.RUNNING, JobState.ENDING)
-_AGAIN_S: Final = 0.2
-"""How often a pid without supervisor is looked at."""
 
 
 class Recovery:
@@ -58,11 +46,10 @@ class Recovery:
         counts: dict[str, int] = {}
         by_job = self._by_job()
         for row in self._board.journal.unfinished():
-            live = self._restore(row)
             shim = by_job.get(row.job, row.shim)
             slots = self._slots.get(shim, control.Slots()) if shim is not None else control.Slots()
-            if not _about(slots, row.job):
-                slots = control.Slots()
+            slots = orphans.about(slots, row.job)
+            live = self._restore(row, slots)
             action = decide(self._finding(row, shim, slots))
             counts[action.value] = counts.get(action.value, 0) + 1
             self._act(action, live, shim, slots)
@@ -112,7 +99,7 @@ class Recovery:
             power=row.durability == "power",
         )
 
-    def _restore(self, row: JobRow) -> LiveJob:
+    def _restore(self, row: JobRow, slots: control.Slots) -> LiveJob:
         board = self._board
         job = Job.from_row(row, host=board.host)
         live = LiveJob(job, row.principal, Lease(job.spec.on_disconnect))
@@ -121,6 +108,8 @@ class Recovery:
         live.body = None if packed is None else unpack(packed)
         if job.spec.stdin:
             live.stdin = Stdin()
+            note = slots.note
+            live.stdin.ended = isinstance(note, control.Note) and note.stdin_ended
         board.restore(live, (row.principal, row.key_hash))
         board.admission.restore(row.job, running=row.state in _ACTIVE)
         live.lease.recovered(board.loop.time())
@@ -134,11 +123,9 @@ class Recovery:
         if action is Action.TAKE_RESULT:
             assert isinstance(slots.exit, control.Exit)
             assert shim is not None
-            if shim in self._tended:
-                board.crew.connect(shim, keeperless=not board.crew.keeps(shim))
-                board.step(live, Attached(shim, slots.exit.attempt))
-            else:
-                self._take(live, shim, slots, slots.exit)
+            board.step(live, Attached(shim, slots.exit.attempt))
+            if shim not in self._tended or not board.crew.connect(shim, keeperless=not board.crew.keeps(shim)):
+                board.finish(live, slots.exit, shim)
         elif action is Action.ATTACH:
             assert shim is not None
             self._attach(live, shim, slots)
@@ -148,10 +135,8 @@ class Recovery:
         elif action in (Action.REQUEUE, Action.START_AGAIN):
             if job.state is not JobState.QUEUED:
                 board.step(live, NothingInherited())
-        elif action is Action.TAKE_MAIN:
-            assert isinstance(slots.main, control.Main)
-            assert shim is not None
-            self._take(live, shim, slots, None)
+        elif action in (Action.TAKE_MAIN, Action.DAMAGED):
+            board.take_end(live, shim or ShimId(""), slots)
         elif action is Action.WATCH_PID:
             assert isinstance(slots.started, control.Started)
             assert shim is not None
@@ -161,12 +146,6 @@ class Recovery:
             board.lose(live, shim or ShimId(""), slots, "supervisor")
         elif action is Action.LOST_HOST_RESTART:
             board.lose(live, shim or ShimId(""), slots, "host_restart")
-        elif action is Action.DAMAGED:
-            ends = found_ends(slots)
-            directory = board.shim_directory(shim or ShimId(""))
-            stdout, stderr, live.taken = take_output(board.files, None, directory, live, ends)
-            reason = "; ".join(f"{control.SLOT_NAMES[d.slot]}: {d.reason}" for d in slots.damage())
-            board.step(live, FoundDamaged(reason, stdout, stderr))
 
     def _attach(self, live: LiveJob, shim: ShimId, slots: control.Slots, *, adopted: bool = False) -> None:
         board = self._board
@@ -178,41 +157,11 @@ class Recovery:
         known = board.crew.shims.get(shim)
         if known is not None:
             board.adopt_shim(live, known)
-        else:
-            board.crew.connect(shim, keeperless=not board.crew.keeps(shim))
-
-    def _take(self, live: LiveJob, shim: ShimId, slots: control.Slots, record: control.Exit | None) -> None:
-        """The end is on disk and nobody tends the job any more."""
-        board, job = self._board, live.job
-        attempt = record.attempt if record is not None else max(1, job.attempt)
-        board.step(live, Attached(shim, attempt))
-        if record is not None:
-            board.finish(live, record, shim)
             return
-        main = slots.main
-        assert isinstance(main, control.Main)
-        status = ExitStatus.from_wait_status(main.wait_status)
-        directory = board.shim_directory(shim)
-        stdout, stderr, live.taken = take_output(board.files, None, directory, live, found_ends(slots))
-        for channel in live.out.values():
-            if channel.digest is None:
-                channel.digest = channel.rest_of_digest()()
-        stdout, stderr = (channel.as_taken() for channel in live.out.values())
-        started = slots.started
-        board.step(
-            live,
-            Exited(
-                ExitRecord(
-                    cause=Cause.SIGNALED if status.signal is not None else Cause.EXITED,
-                    status=status,
-                    started_unix_s=started.wall_ns / 1e9 if isinstance(started, control.Started) else None,
-                    ended_unix_s=main.wall_ns / 1e9,
-                    supervisor="agent",
-                ),
-                stdout,
-                stderr,
-            ),
-        )
+        ours = board.crew.keeps(shim)
+        if not board.crew.connect(shim, keeperless=not ours) and not ours and not adopted:
+            # It ended between the look and now, and no keeper will tell.
+            board.loop.call_soon(board.settle_orphan, live, shim)
 
     def _watch(self, live: LiveJob, shim: ShimId, pid: int) -> None:
         """Nobody supervises this process; its end is seen by pidfd, its status only if the kernel tells."""
@@ -259,12 +208,6 @@ class Recovery:
             counts[Action.QUARANTINE.value] = counts.get(Action.QUARANTINE.value, 0) + 1
         except StorageError as error:
             self._board.log(str(error))
-
-
-def _about(slots: control.Slots, job: JobId) -> bool:
-    """Whether these slots are of this job (damaged ones may be)."""
-    named = [slot.job for slot in slots if slot is not None and not isinstance(slot, control.Damaged)]
-    return job in named if named else bool(slots.damage())
 
 
 def _same_process(started: control.Started, claim: control.Claim | control.Damaged | None) -> bool:

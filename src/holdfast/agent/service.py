@@ -10,6 +10,7 @@ Rules of this module:
 from __future__ import annotations
 
 import os
+import traceback
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
@@ -192,14 +193,28 @@ class Service:
         except HoldfastError as error:
             code = getattr(error, "code", ErrorCode.INVALID)
             peer.link.fail(stream, Failure(code, str(error), "no"))
+        except Exception as error:
+            self._our_mistake(peer, stream, error)
 
     def stdin_data(self, peer: Peer, stream: int, offset: int, data: bytes) -> None:
         """Bytes of a job's stdin."""
-        self.stdin.data(peer, stream, offset, data)
+        try:
+            self.stdin.data(peer, stream, offset, data)
+        except Exception as error:
+            self._our_mistake(peer, stream, error)
 
     def stdin_end(self, peer: Peer, stream: int, length: int) -> None:
         """The end of a job's stdin."""
-        self.stdin.end(peer, stream, length)
+        try:
+            self.stdin.end(peer, stream, length)
+        except Exception as error:
+            self._our_mistake(peer, stream, error)
+
+    def _our_mistake(self, peer: Peer, stream: int, error: Exception) -> None:
+        """Costs this stream, not the connection: a client would come back with the same request for ever."""
+        self.log("".join(traceback.format_exception(error)))
+        self._end_stream(peer, stream)
+        peer.link.fail(stream, Failure(ErrorCode.INTERNAL, f"a mistake of the agent: {error!r}", "unknown"))
 
     # --- RUN ---------------------------------------------------------------------------------------------------------
 
@@ -345,6 +360,7 @@ class Service:
             for peer, reader in live.readers:
                 if reader.is_run:
                     peer.tell_later(reader.stream, started)
+            self.stdin.ready(live)
         elif notify.kind == "done":
             assert notify.receipt is not None
             self._finished(live, notify.receipt)

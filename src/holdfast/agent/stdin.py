@@ -63,9 +63,12 @@ class StdinDesk:
         self.open(peer, stream, live)
 
     def ready(self, live: LiveJob) -> None:
-        """The job has started (or an agent came back to it): open its file and give credit."""
+        """The job has started (or an agent came back to it): open its file and give credit.
+
+        Not before: until then the file may still be that of the shim's job before, which is about to be unlinked.
+        """
         stdin = live.stdin
-        if stdin is None or live.shim is None or live.job.state is JobState.QUEUED:
+        if stdin is None or live.shim is None or live.job.state in (JobState.QUEUED, JobState.STARTING):
             return
         if stdin.spool is None:
             stdin.spool = StdinSpool(os.path.join(live.shim.directory, CHANNEL_NAMES[STDIN]))

@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 Ends = dict[int, tuple[int | None, int]]
 """Channel -> (length, or None where only the file knows it; oldest offset kept)."""
 
-_TAKEN: Final = {STDOUT: messages.TAKEN_OUT, STDERR: messages.TAKEN_ERR}
+TAKEN_FLAGS: Final = {STDOUT: messages.TAKEN_OUT, STDERR: messages.TAKEN_ERR}
+"""What RELEASE says of a channel whose scratch spool was renamed away."""
 _TREES: Final[tuple[Literal["gone", "left", "stuck"], ...]] = ("gone", "left", "stuck")
 _SUPERVISORS: Final[tuple[Literal["shim", "keeper"], ...]] = ("shim", "keeper")
 
@@ -116,7 +117,7 @@ def _take_channel(
         channel.digest = xxhash.xxh3_128_hexdigest(data)
         if shim is None or kept:
             spool.close()
-        return _TAKEN[number] if kept else 0
+        return TAKEN_FLAGS[number] if kept else 0
     if not kept:
         files.adopt(live.job.id, number, spool.path, flush=live.job.spec.durability == "power")
         if shim is not None:
@@ -124,7 +125,7 @@ def _take_channel(
     channel.use(spool, owned=True)
     if channel.unhashed_bytes <= INLINE_HASH_BYTES:
         channel.digest = channel.rest_of_digest()()
-    return _TAKEN[number]
+    return TAKEN_FLAGS[number]
 
 
 def _open(

@@ -77,7 +77,11 @@ class Shim(tender.Tender):
                 os.close(fd)
         wall, boot = time.time_ns(), linux.boot_ns()
         self._write(control.Started(run.job, run.attempt, pid, wall, boot))
-        self.line.send_later(messages.Started(run.job, run.attempt, pid, wall), boot)
+        started = messages.Started(run.job, run.attempt, pid, wall)
+        if run.flags & control.STDIN:  # somebody waits for it to write
+            self.line.send(started)
+        else:
+            self.line.send_later(started, boot)
         self.tend(self.claim, pid, wall, boot)
 
     def _open_writers(self) -> tuple[int, int]:
