@@ -282,11 +282,22 @@ class Service:
             raise Refused("a start key is 1 to 255 bytes, a generated one a UUID of version 7", code=ErrorCode.INVALID)
         return keys.remembered(key, generated=not user, now_unix_s=now)
 
-    def _known_key(self, peer: Peer, stream: int, run: Run, key: keys.Key, digest: bytes, *, ask_journal: bool) -> bool:
+    def _known_key(
+        self,
+        peer: Peer,
+        stream: int,
+        run: Run,
+        key: keys.Key,
+        digest: bytes,
+        *,
+        ask_journal: bool,
+        opened: bool = False,
+    ) -> bool:
         """Serve a repeat of a start; False if the key is new.
 
         Without ``ask_journal`` only live jobs are looked at: a generated key is new as a rule, and if it is not, the
-        journal refuses the second job of it (``_not_accepted``), which saves a look-up a job.
+        journal refuses the second job of it (``_journal_error``), which saves a look-up a job. ``opened``: an attached
+        stream has its channels open already.
         """
         live = self.board.by_key.get((peer.principal, key.hash))
         if live is not None:
@@ -314,7 +325,8 @@ class Service:
             self._tell_accepted(peer, stream, live, attach=run.attach, deduplicated=True)
         if run.attach:
             self._attach(peer, stream, live)
-            self._open_reader(peer, stream, live, {STDOUT: 0, STDERR: 0}, run.credit, follow=True, is_run=True)
+            start = {STDOUT: 0, STDERR: 0}
+            self._open_reader(peer, stream, live, start, run.credit, follow=True, is_run=True, opened=opened)
             if live.job.spec.stdin:
                 self.stdin.open(peer, stream, live)
         return True
@@ -384,7 +396,7 @@ class Service:
             self._end_stream(peer, stream)
             key = keys.remembered(run.key, generated=not run.user_key, now_unix_s=self.board.unix_s())
             try:
-                if self._known_key(peer, stream, run, key, live.body_hash, ask_journal=True):
+                if self._known_key(peer, stream, run, key, live.body_hash, ask_journal=True, opened=True):
                     peer.flush()
                     continue
                 failure = self._write_failure(error)
@@ -417,6 +429,7 @@ class Service:
         *,
         follow: bool,
         is_run: bool,
+        opened: bool = False,
     ) -> Reader:
         reader = Reader(stream, live, {n: live.out[n] for n in offsets}, follow=follow, is_run=is_run)
         peer.readers[stream] = reader
@@ -424,7 +437,7 @@ class Service:
         for number in offsets:
             if not live.out[number].readable:
                 self.board.open_spool(live, number)
-        reader.start(peer.link, offsets, credit)
+        reader.start(peer.link, offsets, credit, opened=opened)
         for number in offsets:
             self.board.make_room(live, number)
         self._serve(peer, reader)

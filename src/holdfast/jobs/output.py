@@ -244,10 +244,11 @@ class Reader:
         self.positions: dict[int, int] = {}
         self.until: dict[int, int] = {} if follow else {number: c.length for number, c in channels.items()}
 
-    def start(self, outlet: Outlet, offsets: dict[int, int], credit: int) -> None:
-        """Open the channels at these offsets, each with ``credit`` bytes of credit."""
+    def start(self, outlet: Outlet, offsets: dict[int, int], credit: int, *, opened: bool = False) -> None:
+        """Open the channels at these offsets, with this much credit each, unless they are ``opened`` already."""
         for number, offset in offsets.items():
-            outlet.open_out(self.stream, number, offset=offset, limit=offset + credit)
+            if not opened:
+                outlet.open_out(self.stream, number, offset=offset, limit=offset + credit)
             self.positions[number] = offset
             first = self.channels[number].first
             if offset < first:

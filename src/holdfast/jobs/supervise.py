@@ -15,6 +15,7 @@ import errno
 import os
 import socket
 from collections import deque
+from functools import partial
 from typing import Final, Protocol
 
 from holdfast.keeper import messages
@@ -153,8 +154,16 @@ class Shim:
         if not data:
             self._crew.lose(self)
             return
-        for message in self._reader.feed(data):
-            self._crew.hear(self, message)  # type: ignore[arg-type]
+        try:
+            heard = self._reader.feed(data)
+        except ValueError as exc:
+            self._crew.distrust(self, exc)
+            return
+        for message in heard:
+            try:
+                self._crew.hear(self, message)  # type: ignore[arg-type]
+            except Exception as exc:  # the words that follow it must be heard all the same
+                self._crew.complain(f"what shim {self.id} said was not dealt with", exc)
 
     def _flush(self) -> None:
         out = self._out
@@ -237,7 +246,10 @@ class Crew:
             if not packet:
                 self._keeper_closed()
                 return
-            self._hear_keeper(messages.decode(packet))
+            try:
+                self._hear_keeper(messages.decode(packet))
+            except Exception as exc:
+                self.complain("what the keeper said was not dealt with", exc)
 
     def _hear_keeper(self, message: messages.Message) -> None:
         if isinstance(message, messages.Forked):
@@ -288,7 +300,7 @@ class Crew:
         except OSError as exc:
             sock.close()
             if exc.errno == errno.EAGAIN:  # its backlog is full: it lives
-                self.loop.call_later(0.05, self.connect, shim_id)
+                self.loop.call_later(0.05, partial(self.connect, shim_id, keeperless=keeperless))
                 return True
             return False
         shim = self.shims[shim_id] = Shim(self, shim_id, directory, sock)
@@ -310,11 +322,14 @@ class Crew:
         shim.idle = True
         self._idle.append(shim)
 
-    def release(self, shim: Shim, job: str, attempt: int, *, taken: int = 0) -> bool:
-        """The shim's job is recorded; True if the shim is idle now, False if it goes home."""
+    def release(self, shim: Shim, job: str, attempt: int, *, taken: int = 0, last: bool = False) -> bool:
+        """The shim's job is recorded; True if the shim is idle now, False if it goes home.
+
+        ``last``: it stays with what its job has left running, and takes no other.
+        """
         shim.job = None
         release = messages.frame(messages.Release(job, attempt, taken))
-        if shim.keeperless or len(self._idle) >= IDLE_SHIMS or self._keeper is None:
+        if last or shim.keeperless or len(self._idle) >= IDLE_SHIMS or self._keeper is None:
             shim.send_framed(release + messages.frame(messages.Retire()))
             return False
         shim.unsaid = release
@@ -349,6 +364,16 @@ class Crew:
             self._idle.remove(shim)
         self._watcher.shim_closed(shim)
         shim.close()
+
+    def distrust(self, shim: Shim, reason: ValueError) -> None:
+        """What it says cannot be read any further: a new connection tells all that counts again."""
+        self.complain(f"the connection to shim {shim.id} is made anew", reason)
+        self.lose(shim)
+        self.connect(shim.id, keeperless=shim.keeperless)
+
+    def complain(self, text: str, exc: Exception) -> None:
+        """A mistake of somebody's, for the log; work goes on."""
+        self.loop.call_exception_handler({"message": text, "exception": exc})
 
     @property
     def idle_count(self) -> int:
