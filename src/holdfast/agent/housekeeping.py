@@ -32,6 +32,7 @@ DISK_EVERY_S: Final = 2.0
 KEEP_EVENTS: Final = 1_000_000
 """Events kept, whatever their age; about 100 MiB."""
 _BATCH: Final = 500
+_MOST: Final = 1_000_000
 
 
 class Housekeeping:
@@ -64,45 +65,41 @@ class Housekeeping:
 
     # --- retention ---------------------------------------------------------------------------------------------------
 
-    def prune(self, older_than_s: float | None) -> tuple[int, int]:
+    def prune(self, older_than_s: float | None, done: Callable[[int, int], None]) -> None:
         """Drop finished jobs that ended longer ago than this (None: the retention of the settings).
 
-        Returns:
-            How many jobs, and how many bytes of kept output files went with them.
+        ``done`` gets, once they are gone, how many jobs that were and how many bytes of kept output files they had.
         """
-        age = self._settings.retention_s if older_than_s is None else older_than_s
         board = self._board
-        before = board.unix_s() - age
-        before_bytes = board.journal.spool_bytes()
-        jobs = 0
-        seen: set[JobId] = set()
-        while True:
-            batch = board.journal.prunable(ended_before_unix_s=before, limit=_BATCH + len(seen))
-            fresh = [job for job in batch if job not in seen and job not in board.jobs]
-            if not fresh:
-                break
-            freed = self.forget(fresh)
-            seen.update(fresh)
-            jobs += freed
-        return jobs, max(0, before_bytes - board.journal.spool_bytes()) if jobs else 0
+        before = board.unix_s() - (self._settings.retention_s if older_than_s is None else older_than_s)
+        jobs = [job for job in board.journal.prunable(ended_before_unix_s=before, limit=_MOST) if job not in board.jobs]
+        spooled = board.journal.spool_bytes()
 
-    def forget(self, jobs: list[JobId], *, forget_key: bool = False) -> int:
-        """Drop finished jobs and their files; readers that have them open read on."""
-        self._board.journal.submit(tuple(DeleteJob(job, forget_key) for job in jobs))
+        def gone(error: StorageError | None) -> None:
+            done(0 if error else len(jobs), max(0, spooled - board.journal.spool_bytes()))
+
+        self.forget(jobs, done=gone)
+
+    def forget(
+        self, jobs: list[JobId], *, forget_key: bool = False, done: Callable[[StorageError | None], None] | None = None
+    ) -> None:
+        """Drop finished jobs and their files, in batches; readers that have them open read on. ``done``: all are gone."""
+        board = self._board
+        batches = [jobs[start : start + _BATCH] for start in range(0, len(jobs), _BATCH)] or [[]]
+        for batch in batches:
+            last = done if batch is batches[-1] else None
+            board.journal.submit(tuple(DeleteJob(job, forget_key) for job in batch), done=last)
         for job in jobs:
             try:
-                self._board.files.remove(job)
+                board.files.remove(job)
             except StorageError as error:
-                self._board.log(str(error))
-        return len(jobs)
+                board.log(str(error))
 
     def _retain(self) -> None:
         board = self._board
         self._retention_timer = board.loop.call_later(RETENTION_EVERY_S, self._retain)
         try:
-            jobs, freed = self.prune(None)
-            if jobs:
-                board.log(f"dropped {jobs} finished jobs and {freed} bytes of output past their retention")
+            self.prune(None, self._log_pruned)
             self._keep_share()
             board.journal.submit((DropKeys(droppable_before(board.unix_s())),))
             last = board.journal.last_event()
@@ -110,6 +107,10 @@ class Housekeeping:
                 board.journal.submit((DropEvents(last - KEEP_EVENTS),))
         except HoldfastError as error:
             board.log(f"retention: {error}")
+
+    def _log_pruned(self, jobs: int, freed: int) -> None:
+        if jobs:
+            self._board.log(f"dropped {jobs} finished jobs and {freed} bytes of output past their retention")
 
     def _keep_share(self) -> None:
         """Kept outputs are at most a share of the disk: the oldest go first."""

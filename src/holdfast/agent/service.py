@@ -75,6 +75,8 @@ if TYPE_CHECKING:
 
 PREFIX_CHARS: Final = 4
 """Shortest part of a job id that may stand for it."""
+COMMITTING_S: Final = 0.005
+"""How long a request waits that needs the journal to have what was told already."""
 _CROCKFORD: Final = "0123456789abcdefghjkmnpqrstvwxyz"
 
 
@@ -464,9 +466,11 @@ class Service:
         if reader.complete(number):
             self._end_if_complete(peer, reader, number)
             self._answer_if_over(peer, reader)
-        elif reader.follow and reader.positions[number] >= reader.channels[number].length:
-            if self.board.refresh(live, number):
-                peer.link.offer(reader.stream, number, reader.channels[number].length)
+        elif reader.follow:
+            channel = reader.channels[number]
+            if reader.positions[number] < channel.length or self.board.refresh(live, number):
+                # More than was offered: somebody else's look at the file may have found it, so nobody else will say it.
+                peer.link.offer(reader.stream, number, channel.length)
             else:
                 self.board.arm(live)
 
@@ -630,18 +634,32 @@ class Service:
             self.board.step(live, StopAsked(f"person:{peer.principal}", grace_s))
         peer.link.respond(stream, DoneAnswer(live.job.state))
 
-    def _forget(self, peer: Peer, stream: int, forget: Forget, _body: bytes) -> None:
+    def _forget(self, peer: Peer, stream: int, forget: Forget, body: bytes) -> None:
         live = self._find(self._job_id(forget.job))
-        if not live.done or live.job.id in self.board.jobs:
+        if not live.done:
             raise Refused(f"job {live.job.id} is {live.job.state}: stop it first", code=ErrorCode.STATE, ran="yes")
+        if live.job.id in self.board.jobs:  # its end was told on the EXIT record, and is being committed
+            self.loop.call_later(COMMITTING_S, self.requested, peer, stream, forget, body)
+            return
         assert self.housekeeping is not None
-        self.housekeeping.forget([live.job.id], forget_key=forget.forget_key)
-        peer.link.respond(stream, DoneAnswer(JobState.DONE))
+
+        def gone(error: StorageError | None) -> None:
+            if error is None:
+                peer.link.respond(stream, DoneAnswer(JobState.DONE))
+            else:
+                peer.link.fail(stream, Failure(ErrorCode.JOURNAL_FAILED, str(error), "yes"))
+            peer.flush()
+
+        self.housekeeping.forget([live.job.id], forget_key=forget.forget_key, done=gone)
 
     def _prune(self, peer: Peer, stream: int, prune: Prune, _body: bytes) -> None:
         assert self.housekeeping is not None
-        jobs, freed = self.housekeeping.prune(prune.older_than_s)
-        peer.link.respond(stream, PruneAnswer(jobs, freed))
+
+        def gone(jobs: int, freed: int) -> None:
+            peer.link.respond(stream, PruneAnswer(jobs, freed))
+            peer.flush()
+
+        self.housekeeping.prune(prune.older_than_s, gone)
 
     def _verify(self, peer: Peer, stream: int, verify: Verify, _body: bytes) -> None:
         live = self._find(self._job_id(verify.job))
