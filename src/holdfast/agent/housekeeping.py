@@ -83,7 +83,7 @@ class Housekeeping:
     def forget(
         self, jobs: list[JobId], *, forget_key: bool = False, done: Callable[[StorageError | None], None] | None = None
     ) -> None:
-        """Drop finished jobs and their files, in batches; readers that have them open read on. ``done``: all are gone."""
+        """Drop finished jobs and their files; readers that have them open read on. ``done``: all are gone."""
         board = self._board
         batches = [jobs[start : start + _BATCH] for start in range(0, len(jobs), _BATCH)] or [[]]
         for batch in batches:
