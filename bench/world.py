@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import select
 import signal
 import subprocess
 import sys
@@ -119,28 +118,18 @@ class NeighbourServer:
 
 
 def end(host: holdfast.Host) -> None:
-    """End agent, keeper, shims and jobs, and close the connection; what does not go in time is killed."""
-    status = host.status()
-    keeper = int(status.keeper["pid"])
-    pids = [int(status.agent["pid"]), keeper, *procfs.children(keeper)]
-    watched = [fd for pid in pids if (fd := _pidfd(pid)) is not None]
+    """End agent, keeper, shims and jobs, and close the connection; what does not go in time is killed.
+
+    All of them name the state directory on their command line (a shim is a fork of the keeper), so shims that were
+    forked a moment ago are waited for as well.
+    """
+    state_dir = host.status().state_dir
     try:
         host.shutdown(jobs=True)
     finally:
         host.close()
         deadline = time.monotonic() + GONE_S
-        for fd in watched:
-            if not _gone(fd, deadline):
-                signal.pidfd_send_signal(fd, signal.SIGKILL)
-            os.close(fd)
-
-
-def _pidfd(pid: int) -> int | None:
-    try:
-        return os.pidfd_open(pid)
-    except ProcessLookupError:
-        return None
-
-
-def _gone(pidfd: int, deadline: float) -> bool:
-    return bool(select.select([pidfd], [], [], max(0.0, deadline - time.monotonic()))[0])
+        while (left := procfs.naming(state_dir)) and time.monotonic() < deadline:
+            time.sleep(0.01)
+        for pid in left:
+            os.kill(pid, signal.SIGKILL)

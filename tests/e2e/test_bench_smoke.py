@@ -11,6 +11,7 @@ from xml.etree import ElementTree
 import msgspec
 import pytest
 
+from bench import procfs
 from bench.contests import CASES
 from bench.report import Results
 
@@ -30,18 +31,6 @@ def run(folder: Path, *args: str) -> subprocess.CompletedProcess[str]:
     )  # fmt: skip
 
 
-def processes_that_name(text: str) -> list[str]:
-    found = []
-    for name in filter(str.isdigit, os.listdir("/proc")):
-        try:
-            command = Path(f"/proc/{name}/cmdline").read_bytes()
-        except OSError:
-            continue
-        if os.fsencode(text) in command:
-            found.append(name)
-    return found
-
-
 def test_every_case_is_measured_and_written(tmp_path: Path) -> None:
     out = tmp_path / "out"
     done = run(tmp_path, "bench.run", "--size", "smoke", "--out", str(out))
@@ -54,7 +43,7 @@ def test_every_case_is_measured_and_written(tmp_path: Path) -> None:
     page = (out / "RESULTS.md").read_text()
     assert all(f"| {figure.what} |" in page for figure in results.figures)
     assert ElementTree.parse(out / "results.svg").getroot().tag.endswith("svg")
-    assert not processes_that_name(str(tmp_path))
+    assert not procfs.naming(str(tmp_path))
     assert not list(tmp_path.glob("holdfast-bench-*"))
 
 
@@ -77,5 +66,5 @@ def test_the_profile_names_the_agents_functions(tmp_path: Path, what: str) -> No
     done = run(tmp_path, "bench.profile", what, "--share", "0.01")
     assert done.returncode == 0, done.stderr
     assert "Ordered by: internal time" in done.stdout
-    assert "service.py" in done.stdout
-    assert not processes_that_name(str(tmp_path))
+    assert "app.py" in done.stdout
+    assert not procfs.naming(str(tmp_path))
