@@ -72,6 +72,14 @@ def test_main_that_ended_before_the_adoption(keeper: KeeperHarness, shim: ShimCl
     assert shim.out == b"x\n"
 
 
+def test_main_that_was_reaped_before_the_adoption(keeper: KeeperHarness, shim: ShimClient) -> None:
+    shim.start("sh", "-c", "(sleep 0.4; echo late) & exit 11")
+    wait_until(lambda: shim.slots().main is not None, "MAIN")
+    os.kill(shim.pid, signal.SIGKILL)
+    record = adopted_exit(keeper, shim)
+    assert (record.wait_status, record.cause, shim.out) == (11 << 8, control.EXITED, b"late\n")
+
+
 def test_adopted_job_is_served_on_the_same_socket(keeper: KeeperHarness, shim: ShimClient) -> None:
     shim.start("sh", "-c", "trap 'echo u' USR1; while :; do sleep 0.01; done")
     pid = shim.started()
@@ -155,14 +163,57 @@ def test_two_shims_killed_at_once_keep_their_jobs_apart(keeper: KeeperHarness) -
         shim.start("sh", "-c", script + str(n + 3), job=f"job{n}", env=(*ENV, f"HOLDFAST_JOB_ID=job{n}".encode()))
     for shim in (one, two):
         shim.started()
+    os.kill(keeper.pid, signal.SIGSTOP)  # so that it finds both dead in one look
     os.kill(one.pid, signal.SIGKILL)
     os.kill(two.pid, signal.SIGKILL)
+    os.kill(keeper.pid, signal.SIGCONT)
     for _ in range(2):
         keeper.hear(messages.Finished)
     for n, shim in enumerate((one, two)):
         record = shim.slots().exit
         assert isinstance(record, control.Exit)
         assert (record.job, record.wait_status, shim.out) == (f"job{n}", (n + 3) << 8, b"main\nlate\n")
+
+
+_ORPHAN_MAKER = """
+import os, signal, sys, time
+def make(signum, frame):
+    if os.fork() == 0:
+        os.setsid()
+        if os.fork() == 0:
+            os.write(1, b"%d\\n" % os.getpid())
+            time.sleep(60)
+        os._exit(0)
+    os.wait()
+signal.signal(signal.SIGUSR1, make)
+os.write(1, b"up\\n")
+while True: time.sleep(0.01)
+"""
+
+
+def test_a_late_orphan_does_not_bring_strangers_into_its_job(keeper: KeeperHarness) -> None:
+    one = keeper.shim()
+    one.start(PYTHON, "-ISc", _ORPHAN_MAKER, job="one")
+    wait_until(lambda: one.out == b"up\n", "the handler")
+    os.kill(one.pid, signal.SIGKILL)
+    assert keeper.hear(messages.Died).adopted
+    one.reconnect()
+    one.say(messages.Signal(signal.SIGUSR1))
+    wait_until(lambda: one.out.count(b"\n") == 2, "the orphan")
+    orphan = int(one.out.split()[1])
+    two = keeper.shim()
+    two.start("sh", "-c", "trap 'exit 7' TERM; echo up; while :; do sleep 0.01; done", job="two")
+    wait_until(lambda: two.out == b"up\n", "the trap")
+    os.kill(keeper.pid, signal.SIGSTOP)
+    kill_and_wait(orphan)
+    kill_and_wait(two.pid)
+    os.kill(keeper.pid, signal.SIGCONT)
+    assert keeper.hear(messages.Died).adopted
+    one.say(messages.Stop(control.STOPPED, "", 0))
+    assert one.exit().wait_status == signal.SIGKILL
+    two.reconnect()
+    two.say(messages.Stop(control.STOPPED, "", 5_000))
+    assert two.exit().wait_status == 7 << 8
 
 
 def test_left_processes_are_not_killed_with_their_shim(keeper: KeeperHarness, shim: ShimClient, tmp_path: Path) -> None:

@@ -270,6 +270,11 @@ def test_limit_holds_the_output_back(shim: ShimClient) -> None:
     assert shim.exit().out_bytes == 4_000_000
 
 
+def test_an_end_waits_for_no_reader(shim: ShimClient) -> None:
+    record = shim.run("head", "-c", "30000", "/dev/zero", rule=control.BLOCK, limit_bytes=1000)
+    assert record.out_bytes == 30_000
+
+
 def test_pause_and_resume(shim: ShimClient) -> None:
     shim.start("sh", "-c", "read x; echo hello", flags=control.STDIN)
     shim.hear(messages.Started)
@@ -363,6 +368,11 @@ def test_broken_framing_ends_the_connection_only(shim: ShimClient) -> None:
     assert shim.connect().stage == messages.RUNNING
     shim.say(messages.Stop(control.STOPPED, "me", 0))
     shim.exit()
+
+
+def test_shims_have_nothing_of_each_other(keeper: KeeperHarness, shim: ShimClient) -> None:
+    counts = {len(os.listdir(f"/proc/{one.pid}/fd")) for one in (shim, keeper.shim(), keeper.shim())}
+    assert len(counts) == 1
 
 
 def test_power_flag(shim: ShimClient) -> None:
