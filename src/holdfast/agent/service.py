@@ -591,6 +591,8 @@ class Service:
 
     def _get(self, peer: Peer, stream: int, get: Get, _body: bytes) -> None:
         live = self._find(self._job_id(get.job))
+        for number in (STDOUT, STDERR):
+            self.board.refresh(live, number)  # where nobody reads, nobody has said how far the job has come
         info = live.info(self.loop.time())
         if self.housekeeping is None or not shelf.lacks_sha256(live.published):
             peer.link.respond(stream, JobAnswer(info))
