@@ -1,0 +1,175 @@
+"""A real agent in a world where nothing can hide: the test process adopts every orphan and looks at the end.
+
+At the end of a test: no zombie of ours, no process with our mark, no descriptor more than before in agent and keeper,
+the agent stops when told, and its state directory can be removed.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import signal
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import TypeVar
+
+import holdfast
+from holdfast.errors import HoldfastError
+from holdfast.wire.messages import StatusAnswer
+from tests.conftest import AgentUnderTest
+from tests.e2e.cli_harness import Cli
+from tests.e2e.harness import procfs
+
+IDLE_SHIMS = 4
+SHIM_SPOOLS = 2
+"""Descriptors that an agent may open late, for each idle shim: its two spools."""
+SETTLE_S = 15.0
+
+T = TypeVar("T")
+
+
+def eventually(condition: Callable[[], T], what: str, timeout_s: float = 10.0) -> T:
+    """What the condition gives once it is true; ``what`` was waited for if it does not come about."""
+    deadline = time.monotonic() + timeout_s
+    while not (found := condition()):
+        assert time.monotonic() < deadline, f"not within {timeout_s} s: {what}"
+        time.sleep(0.01)
+    return found
+
+
+class World:
+    """One agent and everything that comes of it.
+
+    Args:
+        agent: As the fixture makes it; it starts with the first client.
+        tmp_path: Where side effects go.
+        seed: Printed, and the source of all that is random.
+    """
+
+    def __init__(self, agent: AgentUnderTest, tmp_path: Path, seed: int) -> None:
+        self.agent = agent
+        self.tmp_path = tmp_path
+        self.starts = tmp_path / "starts"
+        self.random = random.Random(seed)
+        self.cli = Cli(agent.state_dir)
+        self.marks: set[str] = set()
+        self._before: dict[str, list[str]] = {}
+        print(f"seed {seed}")
+
+    @property
+    def state_dir(self) -> Path:
+        """The agent's."""
+        return Path(self.agent.state_dir)
+
+    def connect(self) -> holdfast.Host:
+        """A new connection; the fixture closes it."""
+        host = self.agent.connect()
+        self.marks.add(str(host.status().agent["id"]))
+        return host
+
+    def warm(self) -> holdfast.Host:
+        """A connection to an agent that has run a job; its descriptors are counted now, for ``check``."""
+        host = self.connect()
+        host.run(["true"])
+        self.settle(host)
+        self._before = self._descriptors(host.status())
+        return host
+
+    def status(self) -> StatusAnswer:
+        """What the agent says of itself, over a connection of its own; it must serve, nothing is started."""
+        with holdfast.connect(state_dir=self.agent.state_dir, start=False, timeout=5.0) as host:
+            return host.status()
+
+    def agent_pid(self) -> int:
+        """From the lock file, so that a dead agent has one too."""
+        return int((self.state_dir / "agent.lock").read_text() or 0)
+
+    def keeper_pid(self) -> int:
+        """The keeper of the serving agent."""
+        return int(self.status().keeper["pid"] or 0)
+
+    def shim_pids(self) -> list[int]:
+        """Children of the keeper that are shims."""
+        keeper, agent = self.keeper_pid(), self.agent_pid()
+        return [p.pid for p in procfs.processes() if p.parent == keeper and p.pid != agent and p.state != "Z"]
+
+    def kill(self, pid: int, signum: int = signal.SIGKILL) -> None:
+        """Kill it and see it gone; reaped here if it is our child."""
+        with suppress(ProcessLookupError):
+            os.kill(pid, signum)
+        eventually(lambda: not procfs.alive(pid), f"the end of process {pid}")
+        with suppress(ChildProcessError):
+            os.waitpid(pid, os.WNOHANG)
+
+    def serving_again(self, within_s: float) -> float:
+        """Waits until the agent answers; the seconds that took."""
+        begin = time.monotonic()
+        trouble: HoldfastError | None = None
+        while time.monotonic() - begin < within_s:
+            try:
+                self.marks.add(str(self.status().agent["id"]))
+                return time.monotonic() - begin
+            except HoldfastError as error:
+                trouble = error
+                time.sleep(0.005)
+        raise AssertionError(f"the agent does not serve after {within_s} s: {trouble}")
+
+    def settle(self, host: holdfast.Host) -> None:
+        """Waits until no job is left and surplus idle shims have gone home."""
+
+        def quiet() -> bool:
+            status = host.status()
+            counters = status.counters
+            return not sum(status.jobs.values()) and counters["shims"] == counters["idle_shims"] <= IDLE_SHIMS
+
+        eventually(quiet, "an idle agent with four shims at the most", SETTLE_S)
+
+    def check(self) -> None:
+        """Nothing is left: called at the end of each test, while the agent still runs."""
+        try:
+            status = self.status()
+        except HoldfastError:
+            status = None
+        if status is not None:
+            with self.agent.connect() as host:
+                self.settle(host)
+                status = host.status()
+                self._check_descriptors(self._descriptors(status))
+            family = [status.agent["pid"], status.keeper["pid"], *self.shim_pids()]
+            assert procfs.zombies_of([int(pid) for pid in family if pid]) == []
+        eventually(lambda: not self.strays(), f"the end of processes with our mark: {self.strays()}", 3.0)
+
+    def strays(self) -> list[int]:
+        """Living processes that came of a job of ours."""
+        return [pid for mark in self.marks for pid in procfs.carrying(f"HOLDFAST_AGENT={mark}")]
+
+    def close(self) -> None:
+        """Stops the agent with the command line, reaps, and removes the state directory."""
+        pids = self.agent.pids()
+        done = self.cli("agent", "stop", "--jobs")
+        assert done.returncode == 0, done.stderr
+        eventually(lambda: not any(map(procfs.alive, pids)), "the end of agent, keeper and shims")
+        self.reap()
+        assert self.agent.pids() == []
+        shutil.rmtree(self.agent.state_dir)
+
+    def reap(self) -> None:
+        """Collects the orphans that came to us. Only where no test thread waits for a child of its own."""
+        with suppress(ChildProcessError):
+            while os.waitpid(-1, os.WNOHANG)[0]:
+                pass
+
+    def _descriptors(self, status: StatusAnswer) -> dict[str, list[str]]:
+        return {
+            "agent": procfs.descriptors(int(status.agent["pid"])),
+            "keeper": procfs.descriptors(int(status.keeper["pid"] or 0)),
+        }
+
+    def _check_descriptors(self, now: dict[str, list[str]]) -> None:
+        allowed = {"agent": IDLE_SHIMS * SHIM_SPOOLS, "keeper": 0}
+        for name, before in self._before.items():
+            more = len(now[name]) - len(before)
+            assert more <= allowed[name], f"{name} holds {more} descriptors more: {now[name]}; before: {before}"
