@@ -17,7 +17,7 @@ COLORS: Final = {"limit here": "#999999", "AsyncSSH": "#E69F00", "Holdfast": "#0
 """Told apart with every kind of colour vision (Okabe and Ito, https://jfly.uni-koeln.de/color/); names stand beside."""
 TARGET_COLOR: Final = "#D55E00"
 COLUMNS: Final = 2
-PANEL_INCHES: Final = (5.2, 1.55)
+PANEL_INCHES: Final = (5.2, 1.7)
 
 
 def draw(figures: Sequence[Figure], path: str, *, caption: str) -> None:
@@ -56,12 +56,14 @@ def _panel(axes: Axes, figure: Figure) -> None:
         sign = "≤" if figure.better == "lower" else "≥"
         axes.axvline(figure.target, color=TARGET_COLOR, linestyle="--", linewidth=1.2)
         axes.text(
-            figure.target, -0.62, f"target {sign} {number(figure.target)}", color=TARGET_COLOR, fontsize=7,
+            figure.target, -0.68, f"target {sign} {number(figure.target)}", color=TARGET_COLOR, fontsize=7,
             ha="center", va="bottom",
         )  # fmt: skip
     axes.set_xlim(0, right * 1.18)
     axes.set_ylim(len(bars) - 0.4, -0.65)
-    axes.set_title(f"{figure.what.replace('`', '')} [{figure.unit}; {figure.better} is better]", fontsize=8, loc="left")
+    axes.set_title(
+        f"{figure.what.replace('`', '')} [{figure.unit}; {figure.better} is better]", fontsize=8, loc="left", pad=13
+    )
     axes.tick_params(labelsize=8)
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)

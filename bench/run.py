@@ -99,7 +99,10 @@ def _write(results: report.Results, out: Path) -> None:
     (out / "results.json").write_bytes(report.to_json(results))
     text = report.to_markdown(results, notes)
     (out / "RESULTS.md").write_text(text, encoding="utf-8")
-    caption = f"{results.machine['processor']}, {results.machine['cores']} cores, {results.date}"
+    load = results.load_before
+    caption = (
+        f"{results.machine['processor']}, {results.machine['cores']} cores, {results.date}, load before {load:.2f}"
+    )
     draw(results.figures, str(out / "results.svg"), caption=caption)
     print(text)
 
