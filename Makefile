@@ -6,10 +6,11 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PYTEST_ARGS ?=
 T ?= 60
+WHAT ?= true
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo picture test test-all check format format-check lint types public layers docs-check \
-        docs soak fuzz bench mutants clean distclean
+        docs soak fuzz bench profile mutants clean distclean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -68,8 +69,11 @@ soak: $(STAMP)  ## the long runs: more kills, more cuts, more jobs
 fuzz: $(STAMP)  ## random bytes against the protocol core for T seconds (T=60)
 	$(BIN)/python -m tools.fuzz --seconds $(T)
 
-bench: $(STAMP)  ## measure speed and cost on this machine
-	$(BIN)/python -m bench
+bench: $(STAMP)  ## measure speed and cost on this machine, about 8 minutes (QUICK=1: one minute)
+	$(BIN)/python -m bench.run $(if $(QUICK),--size quick)
+
+profile: $(STAMP)  ## where the agent spends its time (WHAT=true or stream)
+	$(BIN)/python -m bench.profile $(WHAT)
 
 mutants: $(STAMP)  ## plant known bugs in a copy of the sources and see the tests turn red
 	$(BIN)/python tests/mutants.py
