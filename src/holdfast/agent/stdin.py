@@ -87,7 +87,7 @@ class StdinDesk:
         if live is None or live.stdin is None:
             return
         stdin = live.stdin
-        if live.job.state is JobState.DONE or stdin.spool is None or live.shim is None:
+        if live.job.state is JobState.DONE or stdin.spool is None:
             stdin.committed = offset + len(data)
         else:
             try:
@@ -98,7 +98,8 @@ class StdinDesk:
                 stdin.writer = None
                 peer.link.fail(stream, Failure(code, str(error), "yes"))
                 return
-            live.shim.send(messages.Stdin(stdin.committed))
+            if live.shim is not None:  # else its adopter is told as soon as it answers
+                live.shim.send(messages.Stdin(stdin.committed))
         peer.link.ack(stream, STDIN, stdin.committed)
         if stdin.granted - stdin.committed < WINDOW_BYTES // 2:
             stdin.granted = stdin.committed + WINDOW_BYTES

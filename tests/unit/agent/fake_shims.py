@@ -7,6 +7,7 @@ import fcntl
 import os
 import socket
 import struct
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -119,10 +120,8 @@ class FakeShim:
     def say(self, message: messages.FromShim) -> None:
         """Tell the agent, if it is there."""
         if self._conn is not None:
-            try:
+            with suppress(BrokenPipeError, ConnectionResetError):
                 self._conn.sendall(messages.frame(message))
-            except OSError as exc:
-                assert exc.errno in (errno.EPIPE, errno.ECONNRESET)
 
     def say_bytes(self, data: bytes) -> None:
         """Any bytes."""
@@ -153,6 +152,11 @@ class FakeShim:
         self.lengths[channel] += len(data)
         if told:
             self.say(messages.Grew(self.lengths[1], self.lengths[2]))
+
+    def note(self, **facts: Any) -> None:
+        """Write NOTE."""
+        assert self.run is not None
+        control.write(self.ctl, control.Note(self.run.job, self.run.attempt, **facts))
 
     def exit(self, code: int = 0, *, told: bool = True, signum: int = 0, cause: int | None = None, **more: Any) -> None:
         """Write EXIT."""
@@ -236,10 +240,8 @@ class FakeKeeper:
     def say(self, message: messages.Message) -> None:
         """Tell the agent."""
         if self._sock is not None:
-            try:
+            with suppress(BrokenPipeError, ConnectionResetError):
                 self._sock.send(messages.encode(message))
-            except OSError as exc:
-                assert exc.errno in (errno.EPIPE, errno.ECONNRESET)
 
     def fork(self) -> FakeShim:
         """A new shim, told to the agent."""

@@ -104,9 +104,18 @@ class Client:
             self.gone = True
             self.peer.connection_lost(None)
 
-    def ask(self, request: m.Request, body: bytes = b"", reads: Mapping[int, tuple[int, int]] | None = None) -> int:
-        """Send a request and let everything happen; its stream."""
+    def ask(
+        self,
+        request: m.Request,
+        body: bytes = b"",
+        reads: Mapping[int, tuple[int, int]] | None = None,
+        *,
+        feeds: int | None = None,
+    ) -> int:
+        """Send a request and let everything happen; its stream. ``feeds``: it writes stdin from this offset."""
         stream = self.link.request(request, body, reads=reads)
+        if feeds is not None:
+            self.link.open_out(stream, 0, offset=feeds, limit=feeds)
         self._world.settle()
         self._world.advance(0.01)  # events wait that long for company
         return stream
@@ -125,7 +134,9 @@ class Client:
         )  # fmt: skip
         body = m.pack_items(tuple(item.encode() for item in argv), tuple(env), cwd)
         if request.attach:
-            return self.ask(request, body, {1: (0, request.credit), 2: (0, request.credit)})
+            return self.ask(
+                request, body, {1: (0, request.credit), 2: (0, request.credit)}, feeds=0 if request.stdin else None
+            )
         return self.ask(request, body)
 
     def read(self, job: str, *, credit: int = CREDIT, **options: Any) -> int:
