@@ -204,19 +204,20 @@ class Housekeeping:
 
     def _digest(self, live: LiveJob, finished: Callable[[dict[int, ChannelRecord] | None], None]) -> None:
         work = {number: (channel.source, channel.first, channel.length) for number, channel in live.out.items()}
+        live.pins += 1
         future = self._board.loop.run_in_executor(self._threads, _digests, work)
 
         def done(future: asyncio.Future[dict[int, ChannelRecord]]) -> None:
-            if not live.readers and live.job.id not in self._board.jobs:
-                live.close()
+            live.pins -= 1
+            self._board.close_unused(live)
             finished(None if future.cancelled() or future.exception() is not None else future.result())
 
         future.add_done_callback(done)
 
     # --- leftovers ---------------------------------------------------------------------------------------------------
 
-    def leftovers(self, *, end: bool, done: Callable[[LeftoversAnswer], None]) -> None:
-        """Find (and end) processes of finished jobs, in a thread; ``done`` is called on the loop."""
+    def leftovers(self, *, end: bool, done: Callable[[LeftoversAnswer | None], None]) -> None:
+        """Find (and end) processes of finished jobs, in a thread; ``done`` is called on the loop (None: it failed)."""
         board = self._board
         live = set(board.jobs)
         own = {state.shim_pid for shim in board.crew.shims.values() if (state := shim.state) is not None}
@@ -226,7 +227,14 @@ class Housekeeping:
             return LeftoversAnswer(tuple(leftovers.end(board.agent_id, found) if end and found else found))
 
         future = board.loop.run_in_executor(self._threads, work)
-        future.add_done_callback(lambda ready: done(ready.result()))
+
+        def ready(future: asyncio.Future[LeftoversAnswer]) -> None:
+            error = future.exception()
+            if error is not None:
+                board.log(f"leftovers: {error!r}")
+            done(None if error is not None else future.result())
+
+        future.add_done_callback(ready)
 
     def record(self, kind: str) -> None:
         """One line of the event log about the agent itself."""

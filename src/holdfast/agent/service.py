@@ -161,8 +161,7 @@ class Service:
         live = reader.job if reader is not None else None
         if isinstance(live, LiveJob):
             live.readers = [pair for pair in live.readers if pair[1] is not reader]
-            if not live.readers and live.job.id not in self.board.jobs:
-                live.close()
+            self.board.close_unused(live)
 
     def _attach(self, peer: Peer, stream: int, live: LiveJob) -> None:
         if live.job.state is not JobState.DONE and (peer, stream) not in self._leases:
@@ -319,7 +318,7 @@ class Service:
                     code=ErrorCode.EXPIRED,
                     ran="yes",
                 )
-            live = self._find(row.job)
+            live = self._find(row.job, output=run.attach)
         waiting = self._accepting.get(live.job.id)
         if waiting is not None:
             waiting.append((peer, stream, run))
@@ -521,22 +520,14 @@ class Service:
             peer.link.respond(stream, ReadAnswer(live.job.state, receipt))
 
     def _read(self, peer: Peer, stream: int, read: Read, _body: bytes) -> None:
-        live = self._find(self._job_id(read.job))
+        live = self._find(self._job_id(read.job), output=True)
         for number in (STDOUT, STDERR):
             self.board.refresh(live, number)
-        offsets = {int(number): offset for number, offset in read.offsets.items()}
-        for number, offset in offsets.items():
-            channel = live.out[number]
-            if not channel.readable:
-                self.board.open_spool(live, number)
-            if read.tail_lines is not None:
-                offsets[number] = channel.tail_offset(read.tail_lines)
-            elif offset > channel.length:
-                raise Refused(
-                    f"offset {offset} of channel {number} is beyond its {channel.length} bytes",
-                    code=ErrorCode.OFFSET_AHEAD,
-                    ran="yes",
-                )
+        try:
+            offsets = self._first_offsets(live, read)
+        except HoldfastError:
+            self.board.close_unused(live)
+            raise
         peer.link.event(
             stream,
             0,
@@ -551,6 +542,30 @@ class Service:
         if read.lease:
             self._attach(peer, stream, live)
         self._open_reader(peer, stream, live, offsets, read.credit, follow=read.follow, is_run=False)
+
+    def _first_offsets(self, live: LiveJob, read: Read) -> dict[int, int]:
+        """Where a READ begins on each channel.
+
+        Raises:
+            Refused: beyond the end, or the output cannot be read.
+        """
+        offsets = {int(number): offset for number, offset in read.offsets.items()}
+        for number, offset in offsets.items():
+            channel = live.out[number]
+            if not channel.readable:
+                self.board.open_spool(live, number)
+            if read.tail_lines is not None:
+                try:
+                    offsets[number] = channel.tail_offset(read.tail_lines)
+                except StorageError as error:
+                    raise Refused(str(error), code=ErrorCode.INTERNAL, ran="yes") from error
+            elif offset > channel.length:
+                raise Refused(
+                    f"offset {offset} of channel {number} is beyond its {channel.length} bytes",
+                    code=ErrorCode.OFFSET_AHEAD,
+                    ran="yes",
+                )
+        return offsets
 
     def _write(self, peer: Peer, stream: int, write: Write, _body: bytes) -> None:
         self.stdin.write(peer, stream, self._find(self._job_id(write.job)))
@@ -575,8 +590,11 @@ class Service:
             raise Refused(f"{name} is the beginning of several jobs: give more of it", code=ErrorCode.NOT_FOUND)
         return found.pop()
 
-    def _find(self, job: JobId) -> LiveJob:
+    def _find(self, job: JobId, *, output: bool = False) -> LiveJob:
         """The job, from memory or from the journal.
+
+        ``output``: with its files open; whoever asks for them hands them to a reader or lets go of them
+        (``Board.close_unused``).
 
         Raises:
             Refused: no such job.
@@ -587,7 +605,7 @@ class Service:
         row = self.journal.job(job)
         if row is None:
             raise _no_such_job(job)
-        return shelf.stored_job(self.board, row)
+        return shelf.stored_job(self.board, row, output=output)
 
     def _get(self, peer: Peer, stream: int, get: Get, _body: bytes) -> None:
         live = self._find(self._job_id(get.job))
@@ -602,7 +620,7 @@ class Service:
             peer.link.respond(stream, JobAnswer(msgspec.structs.replace(info, receipt=receipt or info.receipt)))
             peer.flush()
 
-        self.housekeeping.add_sha256(live, done)
+        self.housekeeping.add_sha256(self._find(live.job.id, output=True), done)
 
     def _list(self, peer: Peer, stream: int, request: List, _body: bytes) -> None:
         infos, more = shelf.listing(self.board, request, self.loop.time())
@@ -664,7 +682,7 @@ class Service:
         self.housekeeping.prune(prune.older_than_s, gone)
 
     def _verify(self, peer: Peer, stream: int, verify: Verify, _body: bytes) -> None:
-        live = self._find(self._job_id(verify.job))
+        live = self._find(self._job_id(verify.job), output=True)
         if live.published is None:
             raise Refused(
                 f"job {live.job.id} is {live.job.state}: it has no receipt yet", code=ErrorCode.STATE, ran="yes"
@@ -680,8 +698,12 @@ class Service:
     def _leftovers(self, peer: Peer, stream: int, request: Leftovers, _body: bytes) -> None:
         assert self.housekeeping is not None
 
-        def done(answer: LeftoversAnswer) -> None:
-            peer.link.respond(stream, answer)
+        def done(answer: LeftoversAnswer | None) -> None:
+            if answer is not None:
+                peer.link.respond(stream, answer)
+            else:
+                text = "the processes of this host cannot be listed; the agent's log says why"
+                peer.link.fail(stream, Failure(ErrorCode.INTERNAL, text, "yes" if request.end else "no"))
             peer.flush()
 
         self.housekeeping.leftovers(end=request.end, done=done)

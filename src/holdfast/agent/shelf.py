@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 _UNFINISHED = frozenset(state for state in JobState if state is not JobState.DONE)
 
 
-def stored_job(board: Board, row: JobRow) -> LiveJob:
-    """A finished job with its output ready to be read. Files that are missing show when they are read."""
+def stored_job(board: Board, row: JobRow, *, output: bool) -> LiveJob:
+    """A finished job; with ``output`` ready to be read. Files that are missing show when they are read."""
     job = Job.from_row(row, host=board.host)
     live = LiveJob(job, row.principal, Lease("keep"))
     live.body_hash = row.body_hash
@@ -28,14 +28,14 @@ def stored_job(board: Board, row: JobRow) -> LiveJob:
     if row.receipt is None:
         return live
     for number, record in ((STDOUT, row.receipt.stdout), (STDERR, row.receipt.stderr)):
-        _fill(board, live, row, number, record)
+        _fill(board, live, row, number, record, output=output)
     return live
 
 
-def _fill(board: Board, live: LiveJob, row: JobRow, number: int, record: ChannelRecord) -> None:
+def _fill(board: Board, live: LiveJob, row: JobRow, number: int, record: ChannelRecord, *, output: bool) -> None:
     channel = live.out[number]
     channel.length, channel.first, channel.digest, channel.final = record.bytes, record.first, record.xxh3, True
-    if record.bytes == record.first:
+    if not output or record.bytes == record.first:
         return
     if not row.is_spooled(number):
         data = board.journal.output(row.job, number)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import itertools
 import os
 import socket
 import struct
@@ -15,6 +16,8 @@ from holdfast.keeper import messages
 from holdfast.store import control
 
 _FLOCK = struct.Struct("hhqqi4x")
+_ENDS = itertools.count(1_699_990_001)
+"""One job ends after the other."""
 
 
 class FakeShim:
@@ -139,7 +142,7 @@ class FakeShim:
         """CLAIM, spawn, STARTED."""
         self.claim()
         assert self.run is not None
-        wall = 1_700_000_001_000_000_000
+        wall = 1_699_990_000_000_000_000
         control.write(self.ctl, control.Started(self.run.job, self.run.attempt, pid, wall))
         self.stage = messages.RUNNING
         if told:
@@ -158,7 +161,16 @@ class FakeShim:
         assert self.run is not None
         control.write(self.ctl, control.Note(self.run.job, self.run.attempt, **facts))
 
-    def exit(self, code: int = 0, *, told: bool = True, signum: int = 0, cause: int | None = None, **more: Any) -> None:
+    def exit(
+        self,
+        code: int = 0,
+        *,
+        told: bool = True,
+        signum: int = 0,
+        cause: int | None = None,
+        ended: float | None = None,
+        **more: Any,
+    ) -> None:
         """Write EXIT."""
         assert self.run is not None
         record = control.Exit(
@@ -168,8 +180,8 @@ class FakeShim:
             cause if cause is not None else (control.SIGNALED if signum else control.EXITED),
             out_bytes=self.lengths[1],
             err_bytes=self.lengths[2],
-            started_wall_ns=1_700_000_001_000_000_000,
-            ended_wall_ns=1_700_000_002_000_000_000,
+            started_wall_ns=1_699_990_000_000_000_000,
+            ended_wall_ns=int((ended or next(_ENDS)) * 1e9),
             supervisor=self.supervisor,
             **more,
         )

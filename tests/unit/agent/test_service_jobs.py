@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from holdfast.keeper import messages
@@ -253,3 +255,22 @@ def test_a_mistake_of_ours_costs_one_request_and_not_the_connection(
     assert (failure.code, failure.ran) == (ErrorCode.INTERNAL, "unknown")
     assert not client.gone
     assert any("a bug" in line for line in world.log)
+
+
+def test_asking_about_finished_jobs_leaves_no_file_open(world: World, client: Client) -> None:
+    job = world.job_done(client, out=b"f" * 100_000, key="build")
+    client.ask(m.Verify(job))
+    before = len(os.listdir("/proc/self/fd"))
+    for request in (
+        m.Get(job),
+        m.Wait(job),
+        m.Stop(job),
+        m.Signal(job, 15),
+        m.Write(job),
+        m.Read(job, {"1": 10_000_000}),
+        m.Verify(job),
+    ):
+        client.ask(request)
+    client.run("cmd", key="build", attach=False)
+    client.read(job)
+    assert len(os.listdir("/proc/self/fd")) == before

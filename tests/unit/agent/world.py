@@ -126,6 +126,7 @@ class Client:
         cwd = options.pop("cwd", None)
         key = options.pop("key", None)
         user_key = key is not None
+        options.setdefault("credit", CREDIT)
         if key is None:
             key = self._world.fresh_key()
         request = m.Run(
