@@ -24,7 +24,7 @@ $(STAMP): pyproject.toml tools/check_python.py
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[all]'
 	@touch $@
 
-demo: $(STAMP)  ## one minute: cut the link, kill client and agent, and see that nothing is lost
+demo: $(STAMP)  ## under a minute: cut the link, kill client, agent and shim, and see that nothing is lost
 	@$(BIN)/python -m tools.demo
 
 picture: $(STAMP)  ## record a real run and draw docs/images/demo.svg from it

@@ -1,1 +1,1 @@
-"""Measurements of speed and cost: ``python -m bench``."""
+"""Measurements of speed and cost: ``make bench``, ``make profile``."""
