@@ -98,8 +98,11 @@ class Keeper:
             self._loop.watch(child.line.fileno(), loops.READABLE, self._listener(child))
 
     def agent_left(self) -> None:
-        """No agent will come: idle shims end now, busy ones after their job."""
+        """No agent will come: idle shims end now, busy ones after their job. Clients need not wait for us any more."""
         self._leaving = True
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None

@@ -16,6 +16,8 @@ import time
 from holdfast.keeper import messages
 
 KEEPER_FD_OPTION = "--keeper-fd"
+NOFILE_VARIABLE = "HOLDFAST_COMMAND_NOFILE"
+"""In the environment of agent and keeper: the soft limit of descriptors that commands get."""
 HELD_BY_ANOTHER = 75
 """Exit status of an agent that found its state directory held by another one (EX_TEMPFAIL, sysexits.h)."""
 
@@ -70,7 +72,9 @@ def inherit_keeper(fd: int) -> socket.socket:
 
 
 def _first_packet(ours: socket.socket, deadline: float, log_path: str) -> messages.Hello:
-    if not select.select([ours], [], [], max(0.0, deadline - time.monotonic()))[0]:
+    poll = select.poll()  # select(2) knows no descriptor above 1023, and an agent may have thousands
+    poll.register(ours, select.POLLIN)
+    if not poll.poll(max(0.0, deadline - time.monotonic()) * 1000):
         raise TimeoutError(f"the keeper said nothing; see {log_path}")
     packet = ours.recv(messages.MAX_PACKET_BYTES)
     hello = messages.decode(packet) if packet else None

@@ -54,7 +54,9 @@ class Nursery:
         os.makedirs(path, mode=0o700, exist_ok=True)
         self.directory = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         self._boot_id = boot_id
-        self._limits = resource.getrlimit(resource.RLIMIT_NOFILE)  # the commands get these; a keeper needs more
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)  # a keeper needs more than the commands get
+        wanted = os.environ.get("HOLDFAST_COMMAND_NOFILE", "")  # an agent has raised its own, and we inherit that
+        self._limits = (min(int(wanted), hard) if wanted.isdigit() else soft, hard)
         resource.setrlimit(resource.RLIMIT_NOFILE, (self._limits[1], self._limits[1]))
         self._count = 0
 
