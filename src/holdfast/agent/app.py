@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
+import gc
 import os
+import resource
 import signal
 import socket
 import sys
 import time
+import traceback
 from typing import TYPE_CHECKING, Final
 
 import uvloop
@@ -25,7 +28,7 @@ from holdfast.agent.service import Service
 from holdfast.errors import HoldfastError, StorageError
 from holdfast.jobs.admission import Admission
 from holdfast.jobs.stimuli import StopAsked
-from holdfast.keeper.launch import HELD_BY_ANOTHER, inherit_keeper, start_keeper
+from holdfast.keeper.launch import HELD_BY_ANOTHER, NOFILE_VARIABLE, inherit_keeper, start_keeper
 from holdfast.store.interface import Finished
 from holdfast.store.journal import Journal
 from holdfast.transport import unix
@@ -39,6 +42,8 @@ STOP_S: Final = 8.0
 """An agent that was told to end has ended after this, whatever its jobs do."""
 KEEPER_AGAIN_S: Final = 0.2
 """After the keeper's death the agent starts another one so soon; longer after each failure."""
+COLLECT_AFTER: Final = 20_000
+"""New containers between two looks of the garbage collector: jobs leave almost no cycles behind."""
 JOURNAL_TROUBLE: Final = 74
 """Exit status of an agent whose journal cannot be used (EX_IOERR, sysexits.h)."""
 
@@ -63,6 +68,7 @@ def run(*, state_dir: str, embedded: bool, keeper_fd: int | None, settings: Sett
     if lock is None:
         _say(f"another agent holds {state_dir}")
         return HELD_BY_ANOTHER
+    _raise_descriptor_limit()
     return uvloop.run(_App(state_dir, embedded, settings).main(keeper_fd))
 
 
@@ -130,6 +136,9 @@ class _App:
         service.on_shutdown = self._stop
         service.housekeeping = Housekeeping(board, self._settings)
         service.housekeeping.start()
+        gc.collect()
+        gc.freeze()  # what is here now stays; the collector need not look at it again
+        gc.set_threshold(COLLECT_AFTER, 20, 20)
         for live in list(board.jobs.values()):
             board.on_growth(live)
         for signum in (signal.SIGTERM, signal.SIGINT):
@@ -293,7 +302,24 @@ class _App:
 
 def _finish(finished: list[Finished]) -> None:
     for done, error in finished:
-        done(error)
+        try:
+            done(error)
+        except Exception:  # it is about one job, and the others of this commit wait for theirs
+            _say(f"a record's consequence failed\n{traceback.format_exc()}")
+
+
+def _raise_descriptor_limit() -> None:
+    """A connection costs a descriptor: take as many as the hard limit allows (getrlimit(2)).
+
+    Commands get the limit that we were started with. Keeper and shims give it to them, and find it in the environment;
+    so does the next agent, which inherits ours.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    os.environ.setdefault(NOFILE_VARIABLE, str(soft))
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    except (OSError, ValueError) as exc:
+        _say(f"the limit of {soft} descriptors stays: {exc}")
 
 
 def _report(task: asyncio.Task[None]) -> None:

@@ -56,7 +56,7 @@ if TYPE_CHECKING:
 
 ROOM_STEP_BYTES: Final = 64 * 1024
 """A bounded spool is emptied in steps of this: those in which the disk gives space back."""
-LAZY_S: Final = 0.1
+LAZY_S: Final = 0.5
 """How long a record that nothing waits for is held back; a job that ends sooner costs two writes instead of three."""
 
 LOOK_AGAIN_S: Final = 0.05
@@ -122,6 +122,7 @@ class Board:
         self.on_keeper_closed: Callable[[], None] = lambda: None
         self.on_journal_error: Callable[[LiveJob, StorageError], None] = lambda live, error: None
         self._wanting_shim: deque[LiveJob] = deque()
+        self._turn: list[tuple[LiveJob, Record]] = []
         self._lazy: set[LiveJob] = set()
         self._lazy_timer: asyncio.TimerHandle | None = None
         self._unrecorded: list[LiveJob] = []
@@ -237,17 +238,30 @@ class Board:
                     continue
                 live.lazy.clear()
                 live.recording = True
-                self.journal.submit(
-                    instruction.writes,
-                    power=instruction.power,
-                    at_once=len(self.jobs) <= ALONE_JOBS,
-                    done=partial(self._recorded, live, instruction),
-                )
+                self._submit(live, instruction)
                 return
             try:
                 self._carry_out(live, instruction)
             except Exception:  # a mistake in one step must not keep the job from its end
                 self.log(f"job {live.job.id}: {type(instruction).__name__} failed\n{traceback.format_exc()}")
+
+    def _submit(self, live: LiveJob, record: Record) -> None:
+        """Hand a record to the journal: at once if it is alone, else with all others of this turn of the loop.
+
+        One hand-over a turn keeps the journal's thread and the loop from passing the interpreter to and fro.
+        """
+        if len(self.jobs) <= ALONE_JOBS:
+            done = partial(self._recorded, live, record)
+            self.journal.submit(record.writes, power=record.power, at_once=True, done=done)
+            return
+        if not self._turn:
+            self.loop.call_soon(self._submit_turn)
+        self._turn.append((live, record))
+
+    def _submit_turn(self) -> None:
+        turn, self._turn = self._turn, []
+        for live, record in turn:
+            self.journal.submit(record.writes, power=record.power, done=partial(self._recorded, live, record))
 
     def _recorded(self, live: LiveJob, record: Record, error: StorageError | None) -> None:
         if error is None:
@@ -298,6 +312,7 @@ class Board:
 
     def flush_lazy(self) -> None:
         """Submit what was held back."""
+        self._submit_turn()
         self._lazy_timer = None
         for live in self._lazy:
             if live.lazy:

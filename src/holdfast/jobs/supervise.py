@@ -196,6 +196,7 @@ class Crew:
         self._idle: list[Shim] = []
         self._wanted = 0
         self._sweeper: asyncio.TimerHandle | None = None
+        self._coming: set[ShimId] = set()
         self._unsaid: list[Shim] = []
         self._unsaid_timer: asyncio.TimerHandle | None = None
 
@@ -223,6 +224,12 @@ class Crew:
         if missing > 0 and self._keeper is not None:
             self._tell_keeper(messages.Want(missing))
             self._wanted += missing
+
+    def _arrived(self, shim: ShimId) -> None:
+        """A wanted shim is idle, or will never be."""
+        if shim in self._coming:
+            self._coming.discard(shim)
+            self._wanted -= 1
 
     def bye(self) -> None:
         """The agent ends in order: idle shims end, busy ones finish, then the keeper leaves."""
@@ -253,15 +260,17 @@ class Crew:
 
     def _hear_keeper(self, message: messages.Message) -> None:
         if isinstance(message, messages.Forked):
-            self._wanted = max(0, self._wanted - 1)
-            self.connect(ShimId(message.shim))
+            if self._wanted > len(self._coming):
+                self._coming.add(ShimId(message.shim))  # it counts as wanted until it says that it is idle
+            if not self.connect(ShimId(message.shim)):
+                self._arrived(ShimId(message.shim))
         elif isinstance(message, messages.Died):
             shim = self.shims.get(ShimId(message.shim))
             if shim is not None and not message.adopted:
                 self.lose(shim)
             self._watcher.shim_died(ShimId(message.shim), adopted=message.adopted)
         elif isinstance(message, messages.ForkFailed):
-            self._wanted = max(0, self._wanted - message.number)
+            self._wanted = max(len(self._coming), self._wanted - message.number)
             self.loop.call_later(1.0, self.want, 1)
         elif isinstance(message, messages.Hello):
             self.keeper_pid = message.keeper_pid
@@ -280,6 +289,7 @@ class Crew:
             shim.send(messages.Retire())
         self._idle.clear()
         self._wanted = 0
+        self._coming.clear()
         self._watcher.keeper_closed()
 
     # --- shims -------------------------------------------------------------------------------------------------------
@@ -345,8 +355,9 @@ class Crew:
         if isinstance(message, messages.State):
             first = shim.state is None
             shim.state = message
+            self._arrived(shim.id)
             if first and message.stage == messages.IDLE:
-                if shim.keeperless or self._keeper is None:
+                if shim.keeperless or self._keeper is None or len(self._idle) >= IDLE_SHIMS:
                     shim.send(messages.Retire())
                     return
                 shim.idle = True
@@ -360,6 +371,7 @@ class Crew:
         if self.shims.get(shim.id) is not shim:
             return
         del self.shims[shim.id]
+        self._arrived(shim.id)
         if shim.idle:
             self._idle.remove(shim)
         self._watcher.shim_closed(shim)

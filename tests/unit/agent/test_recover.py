@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from holdfast.agent.board import LAZY_S
 from holdfast.jobs.recovery import Action
 from holdfast.keeper import messages
 from holdfast.store import control
@@ -26,7 +27,7 @@ def receipt_of(world: World, job: str) -> Receipt:
 
 def running(world: World, client: Client, **options: Any) -> tuple[str, FakeShim]:
     stream, shim = world.start(client, **options)
-    world.advance(0.2)
+    world.advance(2 * LAZY_S)
     return client.accepted(stream).job, shim
 
 

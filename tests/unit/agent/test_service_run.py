@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from holdfast.agent.board import LAZY_S
 from holdfast.errors import StorageError
 from holdfast.jobs import keys
 from holdfast.keeper import messages
@@ -273,7 +274,7 @@ def test_short_jobs_cost_two_writes_and_long_ones_are_recorded_as_running(world:
     stream, shim = world.start(client)
     job = client.accepted(stream).job
     assert world.row_state(job) == "starting"
-    world.advance(0.2)
+    world.advance(2 * LAZY_S)
     assert world.row_state(job) == "running"
     world.finish(shim)
     short, shim = world.start(client)
