@@ -25,7 +25,8 @@ def test_demo_keeps_every_promise() -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     assert time.monotonic() - begin < 60
     assert done.stderr == ""
-    for accident in ("connection is cut", "for one second", "client is killed", "The agent, process", "The shim, process"):
+    accidents = ("connection is cut", "for one second", "client is killed", "The agent, process", "The shim, process")
+    for accident in accidents:
         assert accident in done.stdout
     assert len(re.findall(r"^ +ok  ", done.stdout, re.MULTILINE)) == 9
     assert "Every promise held." in done.stdout

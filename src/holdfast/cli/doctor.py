@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 State = Literal["ok", "warn", "fail"]
 
 PYTHON: Final = (3, 11)
-PACKAGES: Final = ("click", "cloudpickle", "cryptography", "msgspec", "platformdirs", "rich", "uvloop", "xxhash")
+PACKAGES: Final = ("click", "msgspec", "platformdirs", "uvloop", "xxhash")
 REFUSE_SHARE: Final = 0.05
 REFUSE_BYTES: Final = 512 << 20
 """Below either, new jobs are refused."""
