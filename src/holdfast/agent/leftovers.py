@@ -113,9 +113,13 @@ def _job_of(pid: int, agent_id: str) -> str | None:
             environ = file.read(1 << 20)
     except OSError:
         return None
-    if b"HOLDFAST_AGENT=" + agent_id.encode() not in environ:
+    mark = b"HOLDFAST_AGENT=" + agent_id.encode()
+    if mark not in environ:  # as nearly everywhere
         return None
-    for item in environ.split(b"\0"):
+    items = environ.split(b"\0")
+    if mark not in items:
+        return None
+    for item in items:
         if item.startswith(b"HOLDFAST_JOB_ID="):
             return item[16:].decode("ascii", "replace")
     return None

@@ -304,3 +304,22 @@ def test_output_that_cannot_be_taken_over_now_is_taken_over_later(make_world: Ma
     world.advance(5)
     assert client.receipt(stream).returncode == 2
     assert client.data(stream) == b"y" * 100_000
+
+
+def test_a_shim_that_stays_with_what_its_job_has_left_takes_no_other_job(world: World, client: Client) -> None:
+    stream, shim = world.start(client, leave=True)
+    world.finish(shim, tree=control.TREE_LEFT, left_count=1)
+    assert client.receipt(stream).tree == "left"
+    next_job = client.accepted(client.run("next")).job
+    assert world.shim_of(next_job) is not shim
+
+
+def test_a_shim_that_refuses_a_job_does_not_keep_it_waiting(world: World, client: Client) -> None:
+    stream, job, shim = starting(world, client)
+    shim.say(messages.Rejected(1, "not idle"))
+    world.settle()
+    again = world.shim_of(job)
+    assert again is not shim
+    again.start()
+    world.finish(again, 2)
+    assert client.receipt(stream).returncode == 2
