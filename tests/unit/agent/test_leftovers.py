@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from holdfast.agent import leftovers
+from holdfast.wire.messages import Leftover
 
 Start = Callable[..., subprocess.Popen[bytes]]
 DEAF = "trap '' TERM; echo ready; while :; do sleep 0.05; done"
@@ -90,7 +91,7 @@ def test_a_process_id_that_belongs_to_a_stranger_by_now_is_not_hit(start: Start,
     victim = start("sleep", "30")
     (found,) = leftovers.find(agent_id, ())
     stranger = start("sleep", "30", job="other0000000")
-    forged = leftovers.Leftover(stranger.pid, found.job)
+    forged = Leftover(stranger.pid, found.job)
     assert leftovers.end(agent_id, [forged])[0].ended, "what was meant is gone"
     assert stranger.poll() is None
     assert victim.poll() is None
