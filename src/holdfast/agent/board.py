@@ -520,8 +520,8 @@ class Board:
                 if spool is not None and not channel.keep(spool):
                     spool.close()
             live.armed = None
-            if shim.keeperless:
-                self._ask_other_keeper(live, shim.id)
+            if shim.keeperless or live.job.adopted:
+                self._join_adopter(live, shim.id)
         elif shim.keeperless or (shim.state is not None and shim.state.supervisor == control.BY_KEEPER):
             self.discard(shim.id)  # nobody else does, and no job needs it any more
 
@@ -540,8 +540,7 @@ class Board:
         if adopted:
             if live.job.allows(Adopted):
                 self.step(live, Adopted())
-            if shim_id not in self.crew.shims:
-                self.crew.connect(shim_id)
+            self._join_adopter(live, shim_id)
             return
         self.settle_orphan(live, shim_id)
 
@@ -550,10 +549,11 @@ class Board:
         self.counters["keepers_lost"] += 1
         self.on_keeper_closed()
 
-    def _ask_other_keeper(self, live: LiveJob, shim_id: ShimId) -> None:
-        """A shim of an earlier keeper is gone: look until there is an adopter, an EXIT record, or no such keeper.
+    def _join_adopter(self, live: LiveJob, shim_id: ShimId) -> None:
+        """A keeper has adopted this job, or will: look until it serves us, there is an EXIT record, or no such keeper.
 
-        If that keeper lives, it adopts and serves the same socket, but it does not speak to us.
+        A short job may be over, and its adopter's socket closed, before we are there. An earlier keeper adopts and
+        serves the same socket, but it does not speak to us.
         """
         if live.shim is not None or live.job.shim != shim_id or live.job.state is JobState.DONE:
             return
@@ -563,10 +563,10 @@ class Board:
             slots, is_tended = control.Slots(), False
         if isinstance(slots.exit, control.Exit) or (slots.claim is None and not is_tended):
             self.settle_orphan(live, shim_id)
-        elif is_tended and self.crew.connect(shim_id, keeperless=True):
+        elif is_tended and self.crew.connect(shim_id, keeperless=not self.crew.keeps(shim_id)):
             return
         elif is_tended or keeper_lives(shim_id):
-            self.loop.call_later(LOOK_AGAIN_S, self._ask_other_keeper, live, shim_id)
+            self.loop.call_later(LOOK_AGAIN_S, self._join_adopter, live, shim_id)
         else:
             self.settle_orphan(live, shim_id)
 
