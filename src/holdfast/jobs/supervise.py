@@ -266,7 +266,8 @@ class Crew:
                 self._arrived(ShimId(message.shim))
         elif isinstance(message, messages.Died):
             shim = self.shims.get(ShimId(message.shim))
-            if shim is not None and not message.adopted:
+            if shim is not None:  # of an adopted job, too: this socket is the dead one's and may not have closed yet
+                shim.on_readable()
                 self.lose(shim)
             self._watcher.shim_died(ShimId(message.shim), adopted=message.adopted)
         elif isinstance(message, messages.ForkFailed):
