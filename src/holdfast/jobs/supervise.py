@@ -28,6 +28,10 @@ WARM_SHIMS: Final = 4
 """Idle shims kept ready: a start costs one spawn, not two forks."""
 IDLE_SHIMS: Final = 128
 """Most idle shims between two sweeps; a burst finds them warm again, and each is 0.6 MiB at the most."""
+BYE_S: Final = 2.0
+"""How long the last word to a busy keeper may take."""
+ASK_AGAIN_S: Final = 0.02
+"""When a keeper whose queue is full is asked again."""
 RELEASE_S: Final = 0.25
 """How long RELEASE may wait to go out together with the shim's next job: one wake-up of the shim less a job."""
 SWEEP_S: Final = 5.0
@@ -197,6 +201,7 @@ class Crew:
         self._wanted = 0
         self._sweeper: asyncio.TimerHandle | None = None
         self._coming: set[ShimId] = set()
+        self._needed = 0
         self._unsaid: list[Shim] = []
         self._unsaid_timer: asyncio.TimerHandle | None = None
 
@@ -220,10 +225,22 @@ class Crew:
 
     def want(self, number: int) -> None:
         """See to it that ``number`` shims more are idle or on their way."""
+        if number <= self._wanted + len(self._idle):
+            return
+        if not self._needed:
+            self.loop.call_soon(self._ask_keeper)  # once a turn of the loop: a crowd of jobs asks with one message
+        self._needed = max(self._needed, number)
+
+    def _ask_keeper(self) -> None:
+        number, self._needed = self._needed, 0
         missing = number - self._wanted - len(self._idle)
-        if missing > 0 and self._keeper is not None:
-            self._tell_keeper(messages.Want(missing))
+        if missing <= 0 or self._keeper is None:
+            return
+        if self._tell_keeper(messages.Want(missing)):
             self._wanted += missing
+        else:  # it is busy forking, and what it was asked for comes first
+            self._needed = number
+            self.loop.call_later(ASK_AGAIN_S, self._ask_keeper)
 
     def _arrived(self, shim: ShimId) -> None:
         """A wanted shim is idle, or will never be."""
@@ -233,14 +250,20 @@ class Crew:
 
     def bye(self) -> None:
         """The agent ends in order: idle shims end, busy ones finish, then the keeper leaves."""
-        self._tell_keeper(messages.Bye())
-
-    def _tell_keeper(self, message: messages.ToKeeper) -> None:
         if self._keeper is not None:
-            try:
-                self._keeper.send(messages.encode(message))
-            except OSError:
-                return  # its end is told by the reader
+            self._keeper.setblocking(True)  # the last word must arrive, even if it is busy
+            self._keeper.settimeout(BYE_S)
+            self._tell_keeper(messages.Bye())
+
+    def _tell_keeper(self, message: messages.ToKeeper) -> bool:
+        """False if it did not take the message; its end, if that is why, is told by the reader."""
+        if self._keeper is None:
+            return False
+        try:
+            self._keeper.send(messages.encode(message))
+        except OSError:
+            return False
+        return True
 
     def _on_keeper(self) -> None:
         while self._keeper is not None:

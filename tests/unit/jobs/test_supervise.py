@@ -279,3 +279,22 @@ def test_a_lock_tells_that_somebody_tends_the_job(tmp_path: Path) -> None:
 @pytest.mark.parametrize("shim", ["1-zz-1", "one", f"1-{os.getpid():x}-1", "1-0-1"])
 def test_a_keeper_lives_only_if_the_process_is_one(shim: str) -> None:
     assert not keeper_lives(ShimId(shim))
+
+
+def test_a_crowd_asks_a_busy_keeper_until_it_has_heard(room: Room) -> None:
+    room.keeper.lazy = True
+    room.crew.want(1)
+    room.loop.settle()
+    filler = messages.encode(messages.Want(0))
+    agents_end = room.crew._keeper
+    assert agents_end is not None
+    with pytest.raises(BlockingIOError):  # its queue is full: it is forking and reads nothing
+        while True:
+            agents_end.send(filler)
+    for number in range(2, 301):
+        room.crew.want(number)
+    room.loop.settle()
+    room.settle()
+    room.loop.now += supervise.ASK_AGAIN_S + 0.01
+    room.settle()
+    assert sum(word.number for word in room.keeper.heard if isinstance(word, messages.Want)) == 300
