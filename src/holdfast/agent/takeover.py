@@ -109,6 +109,26 @@ def _take_channel(
         channel.first = channel.length
         channel.digest = None if length else EMPTY_DIGEST
         return 0
+    try:
+        return _take_spool(files, shim, live, number, spool, kept=kept, length=length, first=first)
+    except StorageError:
+        if shim is None or kept:
+            spool.close()
+        raise
+
+
+def _take_spool(
+    files: OutputFiles,
+    shim: Shim | None,
+    live: LiveJob,
+    number: int,
+    spool: Spool,
+    *,
+    kept: bool,
+    length: int | None,
+    first: int,
+) -> int:
+    channel = live.out[number]
     channel.length = spool.length() if length is None else length
     channel.first = spool.first = first
     if channel.length - first <= INLINE_OUTPUT_BYTES:
