@@ -215,7 +215,7 @@ class _App:
             return
         self._keeper_wait_s = KEEPER_AGAIN_S
         self._board.crew.want(4)
-        self._board.keeper_came()
+        self._board.supervisors.keeper_came()
 
     # --- connections -------------------------------------------------------------------------------------------------
 

@@ -125,7 +125,7 @@ class Recovery:
             assert shim is not None
             board.step(live, Attached(shim, slots.exit.attempt))
             if shim not in self._tended or not board.crew.connect(shim, keeperless=not board.crew.keeps(shim)):
-                board.finish(live, slots.exit, shim)
+                board.endings.finish(live, slots.exit, shim)
         elif action is Action.ATTACH:
             assert shim is not None
             self._attach(live, shim, slots)
@@ -136,16 +136,16 @@ class Recovery:
             if job.state is not JobState.QUEUED:
                 board.step(live, NothingInherited())
         elif action in (Action.TAKE_MAIN, Action.DAMAGED):
-            board.take_end(live, shim or ShimId(""), slots)
+            board.endings.take_end(live, shim or ShimId(""), slots)
         elif action is Action.WATCH_PID:
             assert isinstance(slots.started, control.Started)
             assert shim is not None
             self._attach(live, shim, slots, adopted=True)
             self._watch(live, shim, slots.started.pid)
         elif action is Action.LOST_SUPERVISOR:
-            board.lose(live, shim or ShimId(""), slots, "supervisor")
+            board.endings.lose(live, shim or ShimId(""), slots, "supervisor")
         elif action is Action.LOST_HOST_RESTART:
-            board.lose(live, shim or ShimId(""), slots, "host_restart")
+            board.endings.lose(live, shim or ShimId(""), slots, "host_restart")
 
     def _attach(self, live: LiveJob, shim: ShimId, slots: control.Slots, *, adopted: bool = False) -> None:
         board = self._board
@@ -161,20 +161,20 @@ class Recovery:
         ours = board.crew.keeps(shim)
         if not board.crew.connect(shim, keeperless=not ours) and not ours and not adopted:
             # It ended between the look and now, and no keeper will tell.
-            board.loop.call_soon(board.settle_orphan, live, shim)
+            board.loop.call_soon(board.endings.settle_orphan, live, shim)
 
     def _watch(self, live: LiveJob, shim: ShimId, pid: int) -> None:
         """Nobody supervises this process; its end is seen by pidfd, its status only if the kernel tells."""
         try:
             handle = os.pidfd_open(pid)
         except OSError:
-            self._board.settle_orphan(live, shim)
+            self._board.endings.settle_orphan(live, shim)
             return
 
         def ended() -> None:
             self._board.loop.remove_reader(handle)
             os.close(handle)
-            self._board.settle_orphan(live, shim)
+            self._board.endings.settle_orphan(live, shim)
 
         self._board.loop.add_reader(handle, ended)
 
@@ -191,9 +191,9 @@ class Recovery:
                     board.crew.connect(shim, keeperless=not board.crew.keeps(shim))
                 continue
             if jobs and board.journal.job(jobs[0]) is None and jobs[0] not in board.jobs:
-                self._set_aside(board.shim_directory(shim), counts)
+                self._set_aside(board.endings.shim_directory(shim), counts)
             elif not slots.damage():
-                board.discard(shim)
+                board.endings.discard(shim)
         for name in board.files.names():
             if board.journal.job(JobId(name)) is None and JobId(name) not in board.jobs:
                 try:

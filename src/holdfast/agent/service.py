@@ -437,10 +437,10 @@ class Service:
         live.readers.append((peer, reader))
         for number in offsets:
             if not live.out[number].readable:
-                self.board.open_spool(live, number)
+                self.board.output.open_spool(live, number)
         reader.start(peer.link, offsets, credit, opened=opened)
         for number in offsets:
-            self.board.make_room(live, number)
+            self.board.output.make_room(live, number)
         self._serve(peer, reader)
         return reader
 
@@ -456,7 +456,7 @@ class Service:
         live = reader.job
         assert isinstance(live, LiveJob)
         if reader.open and reader.follow:
-            self.board.arm(live)
+            self.board.output.arm(live)
 
     def served(self, peer: Peer, reader: Reader, number: int) -> None:
         """A turn of output went out."""
@@ -467,18 +467,18 @@ class Service:
             self._answer_if_over(peer, reader)
         elif reader.follow:
             channel = reader.channels[number]
-            if reader.positions[number] < channel.length or self.board.refresh(live, number):
+            if reader.positions[number] < channel.length or self.board.output.refresh(live, number):
                 # More than was offered: somebody else's look at the file may have found it, so nobody else will say it.
                 peer.link.offer(reader.stream, number, channel.length)
             else:
-                self.board.arm(live)
+                self.board.output.arm(live)
 
     def credited(self, peer: Peer, stream: int, number: int, limit: int) -> None:
         """A reader wants more, so it has delivered all but its window; what all have may leave a bounded spool."""
         reader = peer.readers.get(stream)
         if reader is not None and reader.follow and isinstance(reader.job, LiveJob):
             reader.delivered[number] = limit - limits.WINDOW_BYTES
-            self.board.make_room(reader.job, number)
+            self.board.output.make_room(reader.job, number)
 
     def _grew(self, live: LiveJob) -> None:
         for peer, reader in list(live.readers):
@@ -522,7 +522,7 @@ class Service:
     def _read(self, peer: Peer, stream: int, read: Read, _body: bytes) -> None:
         live = self._find(self._job_id(read.job), output=True)
         for number in (STDOUT, STDERR):
-            self.board.refresh(live, number)
+            self.board.output.refresh(live, number)
         try:
             offsets = self._first_offsets(live, read)
         except HoldfastError:
@@ -553,7 +553,7 @@ class Service:
         for number, offset in offsets.items():
             channel = live.out[number]
             if not channel.readable:
-                self.board.open_spool(live, number)
+                self.board.output.open_spool(live, number)
             if read.tail_lines is not None:
                 try:
                     offsets[number] = channel.tail_offset(read.tail_lines)
@@ -610,7 +610,7 @@ class Service:
     def _get(self, peer: Peer, stream: int, get: Get, _body: bytes) -> None:
         live = self._find(self._job_id(get.job))
         for number in (STDOUT, STDERR):
-            self.board.refresh(live, number)  # where nobody reads, nobody has said how far the job has come
+            self.board.output.refresh(live, number)  # where nobody reads, nobody has said how far the job has come
         info = live.info(self.loop.time())
         if self.housekeeping is None or not shelf.lacks_sha256(live.published):
             peer.link.respond(stream, JobAnswer(info))

@@ -164,7 +164,7 @@ def test_without_the_keeper_that_would_have_inherited_a_claim_is_not_started_aga
     world.keeper.close_socket()
     world.settle()
     world.join(FakeKeeper(world.state_dir, pid=0xDEF))
-    world.board.keeper_came()
+    world.board.supervisors.keeper_came()
     world.settle()
     if claimed:
         shim.claim()
@@ -200,7 +200,7 @@ def test_idle_shims_of_a_dead_keeper_go_home_and_jobs_wait_for_the_next(world: W
     stream = client.run("cmd")
     assert world.board.jobs[JobId(client.accepted(stream).job)].job.state is JobState.QUEUED
     world.join(FakeKeeper(world.state_dir, pid=0xDEF))
-    world.board.keeper_came()
+    world.board.supervisors.keeper_came()
     world.settle()
     assert world.shim_of(client.accepted(stream).job).run is not None
     assert world.board.counters["keepers_lost"] == 1
