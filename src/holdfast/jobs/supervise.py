@@ -295,7 +295,8 @@ class Crew:
             self._watcher.shim_died(ShimId(message.shim), adopted=message.adopted)
         elif isinstance(message, messages.ForkFailed):
             self._wanted = max(len(self._coming), self._wanted - message.number)
-            self.loop.call_later(1.0, self.want, 1)
+            if message.errno:
+                self.loop.call_later(1.0, self.want, 1)
         elif isinstance(message, messages.Hello):
             self.keeper_pid = message.keeper_pid
 
@@ -363,7 +364,8 @@ class Crew:
         """
         shim.job = None
         release = messages.frame(messages.Release(job, attempt, taken))
-        if last or shim.keeperless or len(self._idle) >= IDLE_SHIMS or self._keeper is None:
+        adopter = shim.state is not None and shim.state.supervisor == control.BY_KEEPER  # the shim itself is dead
+        if last or adopter or shim.keeperless or len(self._idle) >= IDLE_SHIMS or self._keeper is None:
             shim.send_framed(release + messages.frame(messages.Retire()))
             return False
         shim.unsaid = release

@@ -103,9 +103,6 @@ class Keeper:
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
-        if self._lock is not None:
-            os.close(self._lock)
-            self._lock = None
         for child in self._children.values():
             self._say(child, messages.Retire())
 
@@ -290,6 +287,8 @@ class Keeper:
             return
         if verdict == adoption.NOT_RUN:
             os.waitpid(main_pid, 0)
+        if not child.ready:  # the agent was never told of it, and still counts on it
+            self._agent.send(messages.ForkFailed(1, 0))
         if verdict in (adoption.ADOPT, adoption.DRAIN):
             try:
                 self._adopt(child, slots, verdict, main_pid, heirs)

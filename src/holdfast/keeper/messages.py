@@ -240,7 +240,7 @@ class Forked(NamedTuple):
 
 
 class ForkFailed(NamedTuple):
-    """Keeper to agent: so many wanted shims could not be made."""
+    """Keeper to agent: so many wanted shims could not be made; errno 0: it was made, and died before it was ready."""
 
     number: int
     errno: int
