@@ -123,10 +123,10 @@ class Peer(asyncio.Protocol):
                     continue
                 except StorageError as error:
                     link.fail(turn.stream, Failure(ErrorCode.INTERNAL, str(error), ran="yes"))
-                    self._service.reader_gone(self, turn.stream)
+                    self._service.reading.reader_gone(self, turn.stream)
                     continue
                 link.send_data(turn.stream, turn.channel, data)
-                self._service.served(self, reader, turn.channel)
+                self._service.reading.served(self, reader, turn.channel)
                 self._write(transport)
             self._write(transport)
             if link.closed:
@@ -175,7 +175,7 @@ class Peer(asyncio.Protocol):
                 if isinstance(event, RequestReceived):
                     service.requested(self, event.stream, event.request, event.body)
                 elif isinstance(event, CreditReceived):
-                    service.credited(self, event.stream, event.channel, event.limit)
+                    service.reading.credited(self, event.stream, event.channel, event.limit)
                 elif isinstance(event, DataReceived):
                     service.stdin_data(self, event.stream, event.offset, event.data)
                 elif isinstance(event, EndReceived):

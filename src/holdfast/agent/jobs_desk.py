@@ -1,0 +1,201 @@
+"""Requests about jobs that are there already, and about the agent itself."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from holdfast import __version__
+from holdfast.agent import shelf
+from holdfast.agent.peer import Peer
+from holdfast.errors import Refused, StorageError
+from holdfast.jobs.stimuli import SignalAsked, StopAsked
+from holdfast.types import STDERR, STDOUT, JobState, Receipt
+from holdfast.wire.messages import (
+    DoneAnswer,
+    ErrorCode,
+    Failure,
+    Forget,
+    Get,
+    JobAnswer,
+    JobsAnswer,
+    Leftovers,
+    LeftoversAnswer,
+    List,
+    Prune,
+    PruneAnswer,
+    ResultAnswer,
+    Shutdown,
+    Signal,
+    Status,
+    StatusAnswer,
+    Stop,
+    Verify,
+    VerifyAnswer,
+    Wait,
+)
+
+if TYPE_CHECKING:
+    from holdfast.agent.service import Service
+
+COMMITTING_S: Final = 0.005
+"""How long a request waits that needs the journal to have what was told already."""
+
+
+class JobsDesk:
+    """One method for each request; every one of them answers or raises."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self._board = service.board
+
+    def get(self, peer: Peer, stream: int, get: Get, _body: bytes) -> None:
+        """One job, with its slower digests if it is done."""
+        live = self._service.lookup.named(get.job)
+        for number in (STDOUT, STDERR):
+            self._board.output.refresh(live, number)  # where nobody reads, nobody has said how far the job has come
+        info = live.info(self._board.loop.time())
+        if self._service.housekeeping is None or not shelf.lacks_sha256(live.published):
+            peer.link.respond(stream, JobAnswer(info))
+            return
+
+        def done(receipt: Receipt | None) -> None:
+            peer.link.respond(stream, JobAnswer(msgspec.structs.replace(info, receipt=receipt or info.receipt)))
+            peer.flush()
+
+        self._service.housekeeping.add_sha256(self._service.lookup.find(live.job.id, output=True), done)
+
+    def list_jobs(self, peer: Peer, stream: int, request: List, _body: bytes) -> None:
+        """A page of jobs."""
+        infos, more = shelf.listing(self._board, request, self._board.loop.time())
+        peer.link.respond(stream, JobsAnswer(infos, more))
+
+    def wait(self, peer: Peer, stream: int, wait: Wait, _body: bytes) -> None:
+        """Answered when the job is done."""
+        live = self._service.lookup.named(wait.job)
+        if live.published is not None:
+            peer.link.respond(stream, ResultAnswer(live.published))
+            return
+        live.waiters.append((peer, stream))
+        self._service.waits[peer, stream] = live
+        if wait.lease:
+            self._service.attach(peer, stream, live)
+
+    def signal(self, peer: Peer, stream: int, signal: Signal, _body: bytes) -> None:
+        """Send a signal to a running job."""
+        live = self._service.lookup.named(signal.job)
+        if not live.job.allows(SignalAsked):
+            state = live.job.state
+            raise Refused(
+                f"job {live.job.id} is {state}: there is nothing to signal", code=ErrorCode.STATE,
+                ran="no" if state is JobState.QUEUED else "yes",
+            )  # fmt: skip
+        self._board.step(live, SignalAsked(signal.signum, signal.scope, f"person:{peer.principal}"))
+        peer.link.respond(stream, DoneAnswer(live.job.state))
+
+    def stop(self, peer: Peer, stream: int, stop: Stop, _body: bytes) -> None:
+        """End a job in order; answered as soon as that is ordered."""
+        live = self._service.lookup.named(stop.job)
+        if not live.done:
+            grace_s = live.job.spec.grace_s if stop.grace_s is None else stop.grace_s
+            self._board.step(live, StopAsked(f"person:{peer.principal}", grace_s))
+        peer.link.respond(stream, DoneAnswer(live.job.state))
+
+    def forget(self, peer: Peer, stream: int, forget: Forget, body: bytes) -> None:
+        """Drop a finished job; answered when it is gone."""
+        live = self._service.lookup.named(forget.job)
+        if not live.done:
+            raise Refused(f"job {live.job.id} is {live.job.state}: stop it first", code=ErrorCode.STATE, ran="yes")
+        if live.job.id in self._board.jobs:  # its end was told on the EXIT record, and is being committed
+            self._board.loop.call_later(COMMITTING_S, self._service.requested, peer, stream, forget, body)
+            return
+        assert self._service.housekeeping is not None
+
+        def gone(error: StorageError | None) -> None:
+            if error is None:
+                peer.link.respond(stream, DoneAnswer(JobState.DONE))
+            else:
+                peer.link.fail(stream, Failure(ErrorCode.JOURNAL_FAILED, str(error), "yes"))
+            peer.flush()
+
+        self._service.housekeeping.forget([live.job.id], forget_key=forget.forget_key, done=gone)
+
+    def prune(self, peer: Peer, stream: int, prune: Prune, _body: bytes) -> None:
+        """Drop old jobs; answered when they are gone."""
+        assert self._service.housekeeping is not None
+
+        def gone(jobs: int, freed: int) -> None:
+            peer.link.respond(stream, PruneAnswer(jobs, freed))
+            peer.flush()
+
+        self._service.housekeeping.prune(prune.older_than_s, gone)
+
+    def verify(self, peer: Peer, stream: int, verify: Verify, _body: bytes) -> None:
+        """Read a finished job's output again and compare."""
+        live = self._service.lookup.named(verify.job, output=True)
+        if live.published is None:
+            raise Refused(
+                f"job {live.job.id} is {live.job.state}: it has no receipt yet", code=ErrorCode.STATE, ran="yes"
+            )
+        assert self._service.housekeeping is not None
+
+        def done(receipt: Receipt, mismatches: tuple[str, ...]) -> None:
+            peer.link.respond(stream, VerifyAnswer(receipt, mismatches))
+            peer.flush()
+
+        self._service.housekeeping.verify(live, done)
+
+    def leftovers(self, peer: Peer, stream: int, request: Leftovers, _body: bytes) -> None:
+        """Processes that outlived their jobs."""
+        assert self._service.housekeeping is not None
+
+        def done(answer: LeftoversAnswer | None) -> None:
+            if answer is not None:
+                peer.link.respond(stream, answer)
+            else:
+                text = "the processes of this host cannot be listed; the agent's log says why"
+                peer.link.fail(stream, Failure(ErrorCode.INTERNAL, text, "yes" if request.end else "no"))
+            peer.flush()
+
+        self._service.housekeeping.leftovers(end=request.end, done=done)
+
+    def status(self, peer: Peer, stream: int, _request: Status, _body: bytes) -> None:
+        """What the agent is and does."""
+        board = self._board
+        states = dict.fromkeys((state.value for state in JobState if state is not JobState.DONE), 0)
+        for live in board.jobs.values():
+            if live.job.state.value in states:
+                states[live.job.state.value] += 1
+        peer.link.respond(
+            stream,
+            StatusAnswer(
+                agent={
+                    "pid": os.getpid(),
+                    "version": __version__,
+                    "started_unix_s": self._service.started_unix_s,
+                    "id": self._service.agent_id,
+                    "host": self._service.host,
+                    "read_only": self._service.read_only,
+                },
+                keeper={"pid": board.crew.keeper_pid},
+                socket=self._service.socket_path,
+                state_dir=board.state_dir,
+                jobs=states,
+                counters={
+                    **self._service.counters,
+                    **board.counters,
+                    "clients": len(self._service.peers),
+                    "shims": len(board.crew.shims),
+                    "idle_shims": board.crew.idle_count,
+                    "spool_bytes": self._board.journal.spool_bytes(),
+                },
+            ),
+        )
+
+    def shutdown(self, peer: Peer, stream: int, shutdown: Shutdown, _body: bytes) -> None:
+        """End the agent."""
+        peer.link.respond(stream, DoneAnswer(text="stopping"))
+        peer.flush()
+        self._service.on_shutdown(shutdown.jobs)
