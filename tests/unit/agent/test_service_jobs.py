@@ -274,3 +274,16 @@ def test_asking_about_finished_jobs_leaves_no_file_open(world: World, client: Cl
     client.run("cmd", key="build", attach=False)
     client.read(job)
     assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_a_beginning_that_several_jobs_share_is_refused(
+    world: World, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids = iter(("same00000001", "same00000002"))
+    monkeypatch.setattr("holdfast.agent.starts.new_job_id", lambda random: next(ids))
+    for _ in range(2):
+        world.job_done(client)
+    failure = client.failure(client.ask(m.Get("same")))
+    assert failure.code == ErrorCode.NOT_FOUND
+    assert "several" in failure.text
+    assert client.answer(client.ask(m.Get("same00000002")), m.JobAnswer).job.job == "same00000002"
