@@ -185,7 +185,7 @@ def test_usage_is_that_of_the_tree_waited_for(shim: ShimClient) -> None:
 
 def test_bye_lets_busy_shims_finish(keeper: KeeperHarness) -> None:
     idle, busy, done = keeper.shim(), keeper.shim(), keeper.shim()
-    busy.start("sh", "-c", "sleep 0.3; echo late", flags=control.STDIN)
+    busy.start("sh", "-c", "sleep 1.5; echo late", flags=control.STDIN)
     busy.say(messages.Stdin(0, True))
     done.run("true")
     keeper.say(messages.Bye())

@@ -95,6 +95,9 @@ class Starts:
             self._service.reading.open_reader(peer, stream, live, _START, run.credit, follow=True, is_run=True)
             if spec.stdin:
                 self._service.stdin.open(peer, stream, live)
+        elif isinstance(spec.on_disconnect, float | int):  # detached with a deadline: it runs until somebody attaches
+            lease.never_attached(self._board.loop.time())
+            self._board.touch_lease(live)
         self._board.begin(live, instructions)
 
     def _random_bytes(self, count: int) -> bytes:

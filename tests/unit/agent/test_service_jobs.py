@@ -287,3 +287,13 @@ def test_a_beginning_that_several_jobs_share_is_refused(
     assert failure.code == ErrorCode.NOT_FOUND
     assert "several" in failure.text
     assert client.answer(client.ask(m.Get("same00000002")), m.JobAnswer).job.job == "same00000002"
+
+
+def test_a_detached_job_with_a_deadline_lasts_until_then_unless_somebody_attaches(world: World, client: Client) -> None:
+    shim = world.shim_of(client.answer(client.run("cmd", attach=False, on_disconnect=30.0), m.AcceptedAnswer).job)
+    shim.start()
+    world.settle()
+    world.advance(29.9)
+    assert not orders(shim.heard, messages.Stop)
+    world.advance(0.2)
+    assert orders(shim.heard, messages.Stop)
