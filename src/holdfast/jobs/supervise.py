@@ -148,26 +148,31 @@ class Shim:
         self._spools.clear()
 
     def on_readable(self) -> None:
-        """Take what the shim says; called by the loop."""
-        try:
-            data = self._sock.recv(_RECEIVE_BYTES)
-        except BlockingIOError:
-            return
-        except OSError:
-            data = b""
-        if not data:
-            self._crew.lose(self)
-            return
-        try:
-            heard = self._reader.feed(data)
-        except ValueError as exc:
-            self._crew.distrust(self, exc)
-            return
-        for message in heard:
+        """Take all that the shim says; called by the loop.
+
+        All of it: where the other side goes with words of ours unread, the socket is in error (ECONNRESET behind its
+        last words). libuv tells that once and watches no more (uv__poll_io): who stops there never hears of the end.
+        """
+        while self._sock.fileno() >= 0:
             try:
-                self._crew.hear(self, message)  # type: ignore[arg-type]
-            except Exception as exc:  # the words that follow it must be heard all the same
-                self._crew.complain(f"what shim {self.id} said was not dealt with", exc)
+                data = self._sock.recv(_RECEIVE_BYTES)
+            except BlockingIOError:
+                return
+            except OSError:
+                data = b""
+            if not data:
+                self._crew.lose(self)
+                return
+            try:
+                heard = self._reader.feed(data)
+            except ValueError as exc:
+                self._crew.distrust(self, exc)
+                return
+            for message in heard:
+                try:
+                    self._crew.hear(self, message)  # type: ignore[arg-type]
+                except Exception as exc:  # the words that follow it must be heard all the same
+                    self._crew.complain(f"what shim {self.id} said was not dealt with", exc)
 
     def _flush(self) -> None:
         out = self._out
