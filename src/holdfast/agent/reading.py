@@ -180,7 +180,7 @@ class ReadingDesk:
                     offsets[number] = channel.tail_offset(read.tail_lines)
                 except StorageError as error:
                     raise Refused(str(error), code=ErrorCode.INTERNAL, ran="yes") from error
-            elif offset > channel.length:
+            elif offset > channel.length and channel.final:  # until then a length only lags, as after a restart
                 raise Refused(
                     f"offset {offset} of channel {number} is beyond its {channel.length} bytes",
                     code=ErrorCode.OFFSET_AHEAD,
