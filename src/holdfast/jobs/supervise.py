@@ -137,15 +137,19 @@ class Shim:
         """An open scratch spool that is being taken over; from now on it is the caller's."""
         return self._spools.pop(channel, None)
 
+    def close_spools(self) -> None:
+        """Nobody reads this job here any more; an idle shim holds no descriptor of ours but its socket."""
+        for spool in self._spools.values():
+            spool.close()
+        self._spools.clear()
+
     def close(self) -> None:
         """Forget the shim; nothing is told to it."""
         if self._sock.fileno() >= 0:
             self._crew.loop.remove_reader(self._sock)
             self._crew.loop.remove_writer(self._sock)
             self._sock.close()
-        for spool in self._spools.values():
-            spool.close()
-        self._spools.clear()
+        self.close_spools()
 
     def on_readable(self) -> None:
         """Take all that the shim says; called by the loop.
@@ -368,6 +372,7 @@ class Crew:
         ``last``: it stays with what its job has left running, and takes no other.
         """
         shim.job = None
+        shim.close_spools()
         release = messages.frame(messages.Release(job, attempt, taken))
         adopter = shim.state is not None and shim.state.supervisor == control.BY_KEEPER  # the shim itself is dead
         if last or adopter or shim.keeperless or len(self._idle) >= IDLE_SHIMS or self._keeper is None:
