@@ -6,8 +6,6 @@ notices nothing: its pipes have their reading ends here, too, and its exit statu
 
 from __future__ import annotations
 
-import os
-
 from holdfast.keeper import linux, pump, supervision, tender, tree
 from holdfast.keeper import loop as loops
 from holdfast.store import control
@@ -114,15 +112,6 @@ class Adopted(tender.Tender):
     def learn_sessions(self) -> None:
         """Notes the sessions of all that descends from the members, so that their orphans are known."""
         self.sessions.update(p.session for p in tree.descendants(list(self.members)))
-
-    def close(self) -> None:
-        """Closes all that this job had open here, and with the control file gives up its lock."""
-        for one in (self.out, self.err):
-            self.loop.unwatch(one.source)
-        self.close_stdin()
-        self.line.close()
-        for fd in (*self.place[:6], self._null):
-            os.close(fd)
 
     def _roots(self) -> list[int]:
         return list(self.members)

@@ -17,7 +17,7 @@ import fcntl
 import os
 import signal
 
-from holdfast.keeper import adoption, linux, messages, sockets, tender, tree
+from holdfast.keeper import adoption, linux, messages, rehearsal, sharing, sockets, tender, tree
 from holdfast.keeper import loop as loops
 from holdfast.keeper.agent_link import AgentLink
 from holdfast.keeper.nursery import Child, Nursery
@@ -36,19 +36,22 @@ class Keeper:
 
     def __init__(self, state_dir: str, agent_fd: int, agent_argv: list[str]) -> None:
         self._pid = os.getpid()
-        self._loop = loops.Loop(self._reap)
-        boot_id = _boot_id()
-        self._nursery = Nursery(state_dir, boot_id)
+        self._loop = loops.Loop()
+        self._loop.on_child = self._reap
+        self._boot_id = _boot_id()
+        self._nursery = Nursery(state_dir, self._boot_id)
         self._children: dict[int, Child] = {}
         self._adopted: list[adoption.Adopted] = []
         self._waiting: list[tuple[Child, int, list[int]]] = []
         self._news: dict[str, list[messages.Message]] = {}
         self._leaving = self._asked_to_end = False
         self._lock = _take_lock(state_dir)
-        self._agent = AgentLink(self._loop, agent_fd, agent_argv, boot_id, self)
+        self._agent = AgentLink(self._loop, agent_fd, agent_argv, self._boot_id, self)
 
     def run(self) -> None:
         """Keeps, until the agent has left and nothing is left to keep."""
+        self._guard(rehearsal.rehearse, self._boot_id)
+        sharing.share_all()
         while not (self._leaving and not self._children and not self._adopted and not self._waiting):
             deadline = self._next_deadline()
             self._guard(self._loop.turn, None if deadline is None else max(0, deadline - linux.boot_ns()))

@@ -25,15 +25,25 @@ _LONGEST_SLEEP_NS = 60_000_000_000
 
 
 class Loop:
-    """Handlers by descriptor, and one for SIGCHLD. Only one loop a process can be alive (signal.set_wakeup_fd)."""
+    """Handlers by descriptor, and one for SIGCHLD. Of a process's loops the newest hears it (signal.set_wakeup_fd).
 
-    def __init__(self, on_child: Callable[[], None]) -> None:
+    Attributes:
+        on_child: Called after children have died.
+    """
+
+    def __init__(self) -> None:
+        self.on_child: Callable[[], None] | None = None
         self._poll = select.poll()
         self._handlers: dict[int, Handler] = {}
-        self._on_child = on_child
         self._wake_read, self._wake_write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
-        signal.set_wakeup_fd(self._wake_write, warn_on_full_buffer=False)
+        self._before = signal.set_wakeup_fd(self._wake_write, warn_on_full_buffer=False)
         self._poll.register(self._wake_read, READABLE)
+
+    def close(self) -> None:
+        """Gives the deaths of children back to the loop that heard of them before."""
+        signal.set_wakeup_fd(self._before, warn_on_full_buffer=False)
+        os.close(self._wake_read)
+        os.close(self._wake_write)
 
     def watch(self, fd: int, events: int, handler: Handler) -> None:
         """Calls ``handler(events)`` when something of ``events`` (or a hang-up or error) is there."""
@@ -65,7 +75,8 @@ class Loop:
                 handler(events)
         if child:
             os.read(self._wake_read, 4096)  # before looking: a death after this look wakes us again
-            self._on_child()
+            if self.on_child is not None:
+                self.on_child()
 
 
 def complain(text: str) -> None:

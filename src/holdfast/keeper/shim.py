@@ -7,11 +7,10 @@ tree is dead. It runs on when no agent is there, and when the keeper is gone it 
 from __future__ import annotations
 
 import errno
-import gc
 import os
 import time
 
-from holdfast.keeper import linux, messages, pump, sockets, spawn, supervision, tender, tree
+from holdfast.keeper import linux, messages, pump, sharing, sockets, spawn, supervision, tender, tree
 from holdfast.keeper import loop as loops
 from holdfast.store import control
 
@@ -30,8 +29,27 @@ class Shim(tender.Tender):
         self._released = False
         self.parted = False
         self._writers: tuple[int, int] | None = None
+        loop.on_child = self.reap
         loop.watch(keeper.fileno(), loops.READABLE, self._on_keeper)
         self._arm()
+
+    def turn(self, latest: int | None = None) -> None:
+        """Waits for something to do, until ``latest`` (CLOCK_BOOTTIME) at most, and does it."""
+        due = self.next_deadline()
+        until = due if latest is None or (due is not None and due < latest) else latest
+        if until is None:
+            self.loop.turn(None)
+            return
+        self.loop.turn(max(0, until - linux.boot_ns()))
+        now = linux.boot_ns()
+        if due is not None and now >= due:
+            self.handle_timeout(now)
+
+    def close(self) -> None:
+        """Closes all that is open here but the line to the keeper."""
+        super().close()
+        for fd in self._writers or ():
+            os.close(fd)
 
     # The job's start.
 
@@ -230,22 +248,8 @@ def run(place: tender.Place, keeper: sockets.Socket, boot_id: bytes) -> None:
     linux.become_subreaper()
     if not control.lock(place.ctl):
         raise OSError(errno.EAGAIN, "the control file is locked by another process")
-    shim: Shim | None = None
-
-    def reap() -> None:
-        if shim is not None:
-            shim.reap()
-
-    loop = loops.Loop(reap)
-    shim = Shim(loop, place, keeper, boot_id)
+    shim = Shim(loops.Loop(), place, keeper, boot_id)
     keeper.send(messages.encode(messages.Ready()))
-    gc.freeze()
+    sharing.share_rest()
     while not shim.parted:
-        deadline = shim.next_deadline()
-        if deadline is None:
-            loop.turn(None)
-            continue
-        loop.turn(max(0, deadline - linux.boot_ns()))
-        now = linux.boot_ns()
-        if now >= deadline:
-            shim.handle_timeout(now)
+        shim.turn()

@@ -22,7 +22,7 @@ from _socket import (
 from _socket import socket as Socket
 from _socket import socketpair as _socketpair
 
-__all__ = ["MSG_DONTWAIT", "Socket", "accept", "adopt", "listen", "packet_pair", "receive", "send_with_fds"]
+__all__ = ["MSG_DONTWAIT", "Socket", "accept", "adopt", "connect", "listen", "packet_pair", "receive", "send_with_fds"]
 
 _CREDENTIALS = struct.Struct("3i")
 _FD = struct.Struct("i")
@@ -40,7 +40,7 @@ def adopt(fd: int) -> Socket:
 
 
 def listen(path: str, backlog: int) -> Socket:
-    """A listening, non-blocking stream socket at this path.
+    """A listening, non-blocking stream socket at this path, or at a new abstract address if it is empty.
 
     Raises:
         OSError: it could not be made; a path has 107 bytes at most (unix(7)).
@@ -53,6 +53,21 @@ def listen(path: str, backlog: int) -> Socket:
         listener.close()
         raise
     return listener
+
+
+def connect(address: str | bytes) -> Socket:
+    """A connected, non-blocking stream socket.
+
+    Raises:
+        OSError: nobody listens there, or the backlog is full.
+    """
+    line = Socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK)
+    try:
+        line.connect(address)
+    except BaseException:
+        line.close()
+        raise
+    return line
 
 
 def accept(listener: Socket) -> Socket | None:

@@ -106,6 +106,15 @@ class Tender:
         self._held.clear()
         self._paused = False
 
+    def close(self) -> None:
+        """Closes all that is open here, and with the control file gives up its lock."""
+        for one in (self.out, self.err):
+            self.loop.unwatch(one.source)
+        self.close_stdin()
+        self.line.close()
+        for fd in (*self.place[:6], self._null):
+            os.close(fd)
+
     def next_deadline(self) -> int | None:
         """When ``handle_timeout`` is due (nanoseconds of CLOCK_BOOTTIME), or None."""
         deadline = None if self.control is None else self.control.next_deadline()
