@@ -141,6 +141,11 @@ class Supervisors:
     def keeper_closed(self) -> None:
         """The keeper is gone; the app gets another one."""
         self._board.counters["keepers_lost"] += 1
+        for live in list(self._board.jobs.values()):
+            if (
+                live.shim is None and live.job.shim is not None
+            ):  # its shim went first, and this keeper's word was awaited
+                self._board.loop.call_soon(self._join_adopter, live, live.job.shim)
         self._board.on_keeper_closed()
 
     def _join_adopter(self, live: LiveJob, shim_id: ShimId) -> None:
