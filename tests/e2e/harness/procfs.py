@@ -63,6 +63,14 @@ def carrying(variable: str) -> list[int]:
     return found
 
 
+def command_line(pid: int) -> bytes:
+    """Its arguments, separated by NUL; empty for a zombie and for one that is gone."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return b""
+
+
 def descriptors(pid: int) -> list[str]:
     """What its descriptors refer to, one entry a descriptor, numbers of sockets and pipes left out."""
     found = []

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import shutil
 import signal
 import time
@@ -25,7 +26,11 @@ from tests.e2e.harness import procfs
 
 IDLE_SHIMS = 4
 SHIM_SPOOLS = 2
-"""Descriptors that an agent may open late, for each idle shim: its two spools."""
+KEEPER_DESCRIPTORS = 4
+"""What a keeper holds for each shim: the reading ends of its pipes, its listener, and its line."""
+AGENT_KIB = 64 * 1024
+SUPERVISOR_KIB = 32 * 1024
+"""Most memory that an agent, and a keeper or shim, may ever have held."""
 SETTLE_S = 15.0
 
 T = TypeVar("T")
@@ -56,7 +61,7 @@ class World:
         self.random = random.Random(seed)
         self.cli = Cli(agent.state_dir)
         self.marks: set[str] = set()
-        self._before: dict[str, list[str]] = {}
+        self._before: dict[str, int] = {}
         print(f"seed {seed}")
 
     @property
@@ -88,16 +93,24 @@ class World:
         return int((self.state_dir / "agent.lock").read_text() or 0)
 
     def keeper_pid(self) -> int:
-        """The keeper of the serving agent."""
-        return int(self.status().keeper["pid"] or 0)
+        """The keeper of the serving agent; waits until there is one."""
+        return eventually(self._keeper_pid, "a serving agent with a keeper")
 
     def shim_pids(self) -> list[int]:
-        """Children of the keeper that are shims."""
-        keeper, agent = self.keeper_pid(), self.agent_pid()
-        return [p.pid for p in procfs.processes() if p.parent == keeper and p.pid != agent and p.state != "Z"]
+        """Children of the keeper that are shims; others are its agent and commands that it has adopted."""
+        keeper = self.keeper_pid()
+        children = [process.pid for process in procfs.processes() if process.parent == keeper]
+        return [pid for pid in children if b"keeper/__main__.py" in procfs.command_line(pid)]
+
+    def _keeper_pid(self) -> int:
+        try:
+            return int(self.status().keeper["pid"] or 0)
+        except HoldfastError:
+            return 0
 
     def kill(self, pid: int, signum: int = signal.SIGKILL) -> None:
         """Kill it and see it gone; reaped here if it is our child."""
+        assert pid > 1
         with suppress(ProcessLookupError):
             os.kill(pid, signum)
         eventually(lambda: not procfs.alive(pid), f"the end of process {pid}")
@@ -117,6 +130,29 @@ class World:
                 time.sleep(0.005)
         raise AssertionError(f"the agent does not serve after {within_s} s: {trouble}")
 
+    def until_kept(self) -> None:
+        """Waits until a keeper is there and every shim that still runs is one of its own."""
+
+        def kept() -> bool:
+            keeper = self._keeper_pid()
+            marker = os.fsencode(self.agent.state_dir)
+            others = {self.agent_pid(), keeper}
+            shims = [p for p in procfs.processes() if p.pid not in others and marker in procfs.command_line(p.pid)]
+            ours = [p for p in shims if b"keeper" in procfs.command_line(p.pid) and p.state != "Z"]
+            return keeper != 0 and all(p.parent == keeper for p in ours)
+
+        eventually(kept, "a keeper with no shims but its own", SETTLE_S)
+
+    def until_nothing_is_adopted(self) -> None:
+        """Waits until the keeper tends no job itself: killing it then is the first death that any job sees."""
+
+        def only_shims() -> bool:
+            keeper, agent = self.keeper_pid(), self.agent_pid()
+            children = [process for process in procfs.processes() if process.parent == keeper]
+            return all(p.pid == agent or b"keeper/__main__.py" in procfs.command_line(p.pid) for p in children)
+
+        eventually(only_shims, "a keeper that has adopted nothing", SETTLE_S)
+
     def settle(self, host: holdfast.Host) -> None:
         """Waits until no job is left and surplus idle shims have gone home."""
 
@@ -125,7 +161,13 @@ class World:
             counters = status.counters
             return not sum(status.jobs.values()) and counters["shims"] == counters["idle_shims"] <= IDLE_SHIMS
 
-        eventually(quiet, "an idle agent with four shims at the most", SETTLE_S)
+        try:
+            eventually(quiet, "an idle agent with four shims at the most", SETTLE_S)
+        except AssertionError:
+            status = host.status()
+            print(status.jobs, status.counters, *host.jobs(), sep="\n")
+            print((self.state_dir / "agent.log").read_text()[-3000:])
+            raise
 
     def check(self) -> None:
         """Nothing is left: called at the end of each test, while the agent still runs."""
@@ -136,10 +178,14 @@ class World:
         if status is not None:
             with self.agent.connect() as host:
                 self.settle(host)
+                with suppress(AssertionError):
+                    eventually(lambda: not self._more_descriptors(host.status()), "no descriptor more", SETTLE_S)
+                assert self._more_descriptors(host.status()) == {}
                 status = host.status()
-                self._check_descriptors(self._descriptors(status))
-            family = [status.agent["pid"], status.keeper["pid"], *self.shim_pids()]
-            assert procfs.zombies_of([int(pid) for pid in family if pid]) == []
+            agent, supervisors = int(status.agent["pid"]), [self.keeper_pid(), *self.shim_pids()]
+            assert procfs.zombies_of([agent, *supervisors]) == []
+            assert procfs.status_field(agent, "VmHWM") <= AGENT_KIB
+            assert max(procfs.status_field(pid, "VmHWM") for pid in supervisors) <= SUPERVISOR_KIB
         eventually(lambda: not self.strays(), f"the end of processes with our mark: {self.strays()}", 3.0)
 
     def strays(self) -> list[int]:
@@ -162,14 +208,16 @@ class World:
             while os.waitpid(-1, os.WNOHANG)[0]:
                 pass
 
-    def _descriptors(self, status: StatusAnswer) -> dict[str, list[str]]:
-        return {
-            "agent": procfs.descriptors(int(status.agent["pid"])),
-            "keeper": procfs.descriptors(int(status.keeper["pid"] or 0)),
-        }
+    def _descriptors(self, status: StatusAnswer) -> dict[str, int]:
+        """How many agent and keeper hold, without what clients and shims cost them."""
+        shims, clients = status.counters["shims"], status.counters["clients"]
+        agent = procfs.descriptors(int(status.agent["pid"]))
+        spools = [what for what in agent if re.search(r"/shims/[^/]+/(out|err)$", what)]
+        assert len(spools) <= SHIM_SPOOLS * shims
+        keeper = procfs.descriptors(self.keeper_pid())
+        return {"agent": len(agent) - len(spools) - shims - clients, "keeper": len(keeper) - KEEPER_DESCRIPTORS * shims}
 
-    def _check_descriptors(self, now: dict[str, list[str]]) -> None:
-        allowed = {"agent": IDLE_SHIMS * SHIM_SPOOLS, "keeper": 0}
-        for name, before in self._before.items():
-            more = len(now[name]) - len(before)
-            assert more <= allowed[name], f"{name} holds {more} descriptors more: {now[name]}; before: {before}"
+    def _more_descriptors(self, status: StatusAnswer) -> dict[str, int]:
+        """By how many that is more than before."""
+        now = self._descriptors(status)
+        return {name: now[name] - before for name, before in self._before.items() if now[name] > before}
