@@ -15,6 +15,10 @@ from holdfast.keeper import linux
 from holdfast.keeper.loop import complain
 from holdfast.store import control
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 CHUNK_BYTES = 1 << 20
 HOLE_BYTES = 64 * 1024
 """Holes are punched in whole blocks of this size."""
@@ -33,26 +37,32 @@ _FULL = (errno.ENOSPC, errno.EDQUOT)
 EMPTY, MORE, ENDED, HELD, REFUSED = range(5)
 
 
+def _note_nothing() -> None:
+    """For a pump that nobody reads behind."""
+
+
 class Pump:
     """One output channel of one job: pipe to spool.
 
     Attributes:
         length: Bytes of this channel, which is the spool's length.
         first: The oldest offset kept.
+        note_first: Called when ``first`` has grown and before the bytes below it are gone.
         limit: Offset up to which may be written now; the rest waits in the pipe.
         ended: End of file was seen.
         over: The kill rule's limit was passed; what comes after it is dropped.
         retry_ns: When to try again after the disk refused (CLOCK_BOOTTIME), or None.
     """
 
-    __slots__ = ("_cap", "_full", "_keep", "_null", "_wait_ns", "ended", "first", "grown", "length", "limit", "over",
-                 "retry_ns", "source", "spool")  # fmt: skip
+    __slots__ = ("_cap", "_full", "_keep", "_null", "_wait_ns", "ended", "first", "grown", "length", "limit", "note_first",
+                 "over", "retry_ns", "source", "spool")  # fmt: skip
 
     def __init__(self, source: int, spool: int, null: int) -> None:
         self.source = source
         self.spool = spool
         self._null = null
         self.grown = False
+        self.note_first: Callable[[], None] = _note_nothing
         self.reset(control.BLOCK, 0)
 
     def reset(self, rule: int, limit_bytes: int, *, first: int = 0) -> None:
@@ -122,8 +132,9 @@ class Pump:
         """
         end = min(offset, self.length) // HOLE_BYTES * HOLE_BYTES
         if end > self.first:
-            linux.punch_hole(self.spool, self.first // HOLE_BYTES * HOLE_BYTES, end)
-            self.first = end
+            begin, self.first = self.first // HOLE_BYTES * HOLE_BYTES, end
+            self.note_first()  # on disk before the hole: a hole reads as zeros, and nobody may believe them
+            linux.punch_hole(self.spool, begin, end)
 
     def _grow(self) -> None:
         """A busy pipe becomes large: fewer switches between writer and pump. Plain users have a quota of such pages."""

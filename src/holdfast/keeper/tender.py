@@ -48,6 +48,7 @@ class Tender:
         self._null = os.open("/dev/null", os.O_WRONLY | os.O_CLOEXEC)
         self.out = pump.Pump(place.out_pipe, place.out, self._null)
         self.err = pump.Pump(place.err_pipe, place.err, self._null)
+        self.out.note_first = self.err.note_first = self._note_first
         self._held: set[pump.Pump] = set()
         self._paused = False
         self.claim: control.Claim | None = None
@@ -261,10 +262,7 @@ class Tender:
         if job is None or one.ended:
             return
         if events & loops.READABLE:
-            first = one.first
             outcome = one.turn(linux.boot_ns())
-            if one.first != first:
-                self._note_first()
         else:  # hung up and nothing to read
             one.ended = True
             outcome = pump.ENDED
@@ -294,8 +292,6 @@ class Tender:
             one.drop_below(offset)
         except OSError as exc:
             loops.complain(f"cannot give disk space back: {exc}")
-            return
-        self._note_first()
 
     def _note_first(self) -> None:
         self._change_note(out_first=self.out.first, err_first=self.err.first)

@@ -227,3 +227,14 @@ def test_feeder_waits_for_the_end_to_be_said(tmp_path: Path) -> None:
     assert feeder.over
     feeder.close()
     os.close(read)
+
+
+def test_what_is_dropped_is_said_before_it_is_gone(rig: Rig) -> None:
+    for _ in range(4):
+        os.write(rig.write, b"x" * 65536)
+        rig.pump.turn(0)
+    seen: list[tuple[int, bytes]] = []
+    rig.pump.note_first = lambda: seen.append((rig.pump.first, os.pread(rig.spool, 1, 0)))
+    rig.pump.drop_below(200_000)
+    assert seen == [(196_608, b"x")]
+    assert os.pread(rig.spool, 1, 0) == b"\0"
