@@ -54,8 +54,8 @@ class Pump:
         retry_ns: When to try again after the disk refused (CLOCK_BOOTTIME), or None.
     """
 
-    __slots__ = ("_cap", "_full", "_keep", "_null", "_wait_ns", "ended", "first", "grown", "length", "limit", "note_first",
-                 "over", "retry_ns", "source", "spool")  # fmt: skip
+    __slots__ = ("_cap", "_full", "_keep", "_null", "_wait_ns", "ended", "first", "grown", "length", "limit",
+                 "note_first", "over", "retry_ns", "source", "spool")  # fmt: skip
 
     def __init__(self, source: int, spool: int, null: int) -> None:
         self.source = source
