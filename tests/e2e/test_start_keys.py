@@ -26,11 +26,15 @@ ASKED_PER_CLIENT = 2
 AT_ONCE = 16
 
 
-async def _ask_all(path: str, keys: list[str], marks: Path) -> dict[str, set[str]]:
-    """One client: asks for every key, several at once; the job ids it was given for each."""
+async def _ask_all(path: str, keys: list[str], marks: Path, connected: threading.Barrier) -> dict[str, set[str]]:
+    """One client: asks for every key, several at once; the job ids it was given for each.
+
+    The cuts begin when both clients are connected: before its welcome, a client has nothing to resume.
+    """
     seen: dict[str, set[str]] = {key: set() for key in keys}
     places = asyncio.Semaphore(AT_ONCE)
     async with aio.connect(f"unix://{path}", timeout=30.0) as host:
+        await asyncio.to_thread(connected.wait, 30)
 
         async def ask(key: str) -> None:
             async with places:
@@ -43,7 +47,10 @@ async def _ask_all(path: str, keys: list[str], marks: Path) -> dict[str, set[str
     return seen
 
 
-def _cut_now_and_then(proxy: CuttingProxy, dice: random.Random, over: threading.Event) -> None:
+def _cut_now_and_then(
+    proxy: CuttingProxy, dice: random.Random, connected: threading.Barrier, over: threading.Event
+) -> None:
+    connected.wait(30)
     while not over.wait(dice.uniform(0.005, 0.05)):
         proxy.cut()
 
@@ -58,19 +65,21 @@ def test_two_clients_over_cut_links_start_each_key_once(agent: AgentUnderTest, t
     keys = [f"key-{seed:x}-{number}" for number in range(count)]
     asked = [dice.sample(keys * ASKED_PER_CLIENT, len(keys) * ASKED_PER_CLIENT) for _ in range(2)]
     over = threading.Event()
+    connected = threading.Barrier(4)
     with (
         CuttingProxy(str(tmp_path / "one.sock"), agent.socket_path) as one,
         CuttingProxy(str(tmp_path / "two.sock"), agent.socket_path) as two,
     ):
         cutters = [
-            threading.Thread(target=_cut_now_and_then, args=(proxy, random.Random(dice.random()), over))
+            threading.Thread(target=_cut_now_and_then, args=(proxy, random.Random(dice.random()), connected, over))
             for proxy in (one, two)
         ]
         for cutter in cutters:
             cutter.start()
 
         async def both() -> list[dict[str, set[str]]]:
-            return await asyncio.gather(*(_ask_all(p.path, k, marks) for p, k in zip((one, two), asked, strict=True)))
+            pairs = zip((one, two), asked, strict=True)
+            return await asyncio.gather(*(_ask_all(proxy.path, mine, marks, connected) for proxy, mine in pairs))
 
         began = time.monotonic()
         try:
