@@ -67,8 +67,13 @@ class Supervisors:
 
     def _release_again(self, shim: Shim, state: messages.State) -> bool:
         """The last agent recorded the end of this shim's job and did not live to say so."""
-        row = self._board.journal.job(JobId(state.job)) if state.stage == messages.DONE else None
-        if row is None or row.state is not JobState.DONE:
+        if state.stage != messages.DONE:
+            return False
+        row = self._board.journal.job(JobId(state.job))
+        if row is None:  # pruned since: nobody knows whether its spools were taken, so the shim is not used again
+            self._board.crew.release(shim, state.job, state.attempt, last=True)
+            return True
+        if row.state is not JobState.DONE:
             return False
         taken = sum(flag for number, flag in TAKEN_FLAGS.items() if row.is_spooled(number))
         self._board.crew.release(shim, state.job, state.attempt, taken=taken)
