@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Callable
+from typing import Final
 
 import msgspec
 
@@ -15,6 +16,13 @@ from holdfast.errors import ConnectFailed
 from holdfast.transport import unix
 from holdfast.transport.address import parse
 from holdfast.wire.messages import Welcome
+
+AGAIN_S: Final = 0.05
+"""Between two tries to be welcomed by an agent of our own."""
+
+
+class NotWelcomed(ConnectFailed):
+    """The agent closed the connection before its welcome; nothing was asked yet."""
 
 
 class Connector(msgspec.Struct, frozen=True):
@@ -49,6 +57,13 @@ class Connector(msgspec.Struct, frozen=True):
             return cls(address, where.path, is_local=False, start=False, timeout_s=timeout_s)
         directory = os.path.abspath(state_dir) if state_dir is not None else config.load().state_dir
         return cls(address, os.path.join(directory, embedded.SOCKET), is_local=True, start=start, timeout_s=timeout_s)
+
+    def worth_another_try(self, error: ConnectFailed) -> bool:
+        """Whether a connection that came to nothing is to be made again at once: our own agent died before its welcome.
+
+        Its keeper, or the next connection, starts another one.
+        """
+        return self.is_local and self.start and isinstance(error, NotWelcomed)
 
     def connect(self, cancelled: Callable[[], bool] = lambda: False) -> socket.socket:
         """A connected socket, in blocking mode.

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, TypeVar, cast
 
 from holdfast.client.calls import Call, shutdown
-from holdfast.client.connector import Connector
+from holdfast.client.connector import AGAIN_S, Connector, NotWelcomed
 from holdfast.client.exchange import CallExchange, Exchange
 from holdfast.client.identity import SOFTWARE, fresh_key, instance_id, watch_forks
 from holdfast.client.session import LinkChange, Phase, Session
@@ -68,7 +68,16 @@ class Connection:
     ) -> Connection:
         """A connection that is welcomed; see ``aio.connect``."""
         connector = Connector.of(address, state_dir, start=start, timeout_s=timeout)
-        connection = await cls._opened_by(connector, timeout, reconnect_s, on_link_event)
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + timeout
+        while True:
+            try:
+                connection = await cls._opened_by(connector, timeout, reconnect_s, on_link_event)
+                break
+            except ConnectFailed as error:
+                if not connector.worth_another_try(error) or loop.time() + AGAIN_S > deadline:
+                    raise
+                await asyncio.sleep(AGAIN_S)
         if connector.replaces(connection.welcome):
             await connection.call(shutdown(jobs=False), timeout)
             await connection.close()
@@ -291,7 +300,7 @@ class Connection:
             transport, self._transport = self._transport, None
             transport.close()
         if not self._session.transport_wanted and self._session.welcome is None:
-            refusal = self._session.refusal or ConnectFailed("the agent closed the connection before its welcome")
+            refusal = self._session.refusal or NotWelcomed("the agent closed the connection before its welcome")
             self._opened.fail(refusal)
         self._flush()
         if self._session.phase is not Phase.OPEN or self._timer is None:

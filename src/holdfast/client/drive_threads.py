@@ -20,7 +20,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from holdfast.client.calls import Call, shutdown
-from holdfast.client.connector import Connector
+from holdfast.client.connector import AGAIN_S, Connector, NotWelcomed
 from holdfast.client.exchange import CallExchange, Exchange
 from holdfast.client.identity import SOFTWARE, fresh_key, instance_id, watch_forks
 from holdfast.client.session import LinkChange, Phase, Session
@@ -74,7 +74,15 @@ class Connection:
     ) -> Connection:
         """A connection that is welcomed; see ``sync.connect``."""
         connector = Connector.of(address, state_dir, start=start, timeout_s=timeout)
-        connection = cls._opened_by(connector, timeout, reconnect_s, on_link_event)
+        deadline = time.monotonic() + timeout
+        while True:
+            try:
+                connection = cls._opened_by(connector, timeout, reconnect_s, on_link_event)
+                break
+            except ConnectFailed as error:
+                if not connector.worth_another_try(error) or time.monotonic() + AGAIN_S > deadline:
+                    raise
+                time.sleep(AGAIN_S)
         if connector.replaces(connection.welcome):
             connection.call(shutdown(jobs=False), timeout)
             connection.close()
@@ -376,7 +384,7 @@ class Connection:
             self._flush()
         else:
             if self._session.welcome is None and not self._closed:
-                refusal = self._session.refusal or ConnectFailed("the agent closed the connection before its welcome")
+                refusal = self._session.refusal or NotWelcomed("the agent closed the connection before its welcome")
                 self._opened.fail(refusal)
             self._flush()
             self._sock = None  # the loop closes it
