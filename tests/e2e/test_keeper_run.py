@@ -41,6 +41,30 @@ def test_true_leaves_nothing_behind(shim: ShimClient) -> None:
     assert sorted(os.listdir(shim.directory)) == ["ctl", "err", "out", "sock"]
 
 
+@pytest.mark.parametrize("first", ["exit 3", "echo output; exit 3"])
+def test_a_release_that_comes_with_the_next_run(shim: ShimClient, first: str) -> None:
+    """The next job's slots and spools hold nothing of the one before."""
+    shim.run("sh", "-c", first)
+    assert shim.socket is not None
+    release = messages.frame(messages.Release("job", 1))
+    run = messages.frame(messages.Run("next", 1, (b"sleep", b"60"), ENV))
+    shim.socket.sendall(release + run)
+    assert shim.hear(messages.Started).job == "next"
+    slots = shim.slots()
+    assert isinstance(slots.claim, control.Claim)
+    assert isinstance(slots.started, control.Started)
+    assert (slots.claim.job, slots.started.job, slots.main, slots.exit) == ("next", "next", None, None)
+    assert shim.out == b""
+    shim.say(messages.Stop(control.STOPPED, "", 0))
+    assert shim.exit().job == "next"
+
+
+def test_a_release_alone_empties_the_slots(shim: ShimClient) -> None:
+    for command in ("exit 3", "echo output"):
+        shim.finish("sh", "-c", command)
+        wait_until(lambda: shim.slots() == control.Slots(), "empty slots")
+
+
 def test_every_exit_code(shim: ShimClient) -> None:
     for code in range(256):
         record = shim.finish("sh", "-c", f"exit {code}")

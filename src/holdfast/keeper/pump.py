@@ -63,12 +63,12 @@ class Pump:
         self._null = null
         self.grown = False
         self.note_first: Callable[[], None] = _note_nothing
+        self.length = os.fstat(spool).st_size
         self.reset(control.BLOCK, 0)
 
-    def reset(self, rule: int, limit_bytes: int, *, first: int = 0) -> None:
-        """Begins (or takes over) a job: its length is the spool's, its rule as in RUN."""
-        self.length = os.fstat(self.spool).st_size
-        self.first = first
+    def reset(self, rule: int, limit_bytes: int) -> None:
+        """Begins (or takes over) a job, with its rule as in RUN; ``length`` must be the spool's."""
+        self.first = 0
         self.limit = UNLIMITED
         self._cap = UNLIMITED
         self._keep = 0

@@ -26,7 +26,7 @@ class Shim(tender.Tender):
         self._boot_id = boot_id
         self._pid = os.getpid()
         self._retiring = False
-        self._released = False
+        self._stale = False
         self.parted = False
         self._writers: tuple[int, int] | None = None
         loop.on_child = self.reap
@@ -37,13 +37,13 @@ class Shim(tender.Tender):
         """Waits for something to do, until ``latest`` (CLOCK_BOOTTIME) at most, and does it."""
         due = self.next_deadline()
         until = due if latest is None or (due is not None and due < latest) else latest
-        if until is None:
-            self.loop.turn(None)
-            return
-        self.loop.turn(max(0, until - linux.boot_ns()))
-        now = linux.boot_ns()
-        if due is not None and now >= due:
-            self.handle_timeout(now)
+        self.loop.turn(None if until is None else max(0, until - linux.boot_ns()))
+        if self._stale:
+            self._erase()
+        if due is not None:
+            now = linux.boot_ns()
+            if now >= due:
+                self.handle_timeout(now)
 
     def close(self) -> None:
         """Closes all that is open here but the line to the keeper."""
@@ -74,8 +74,9 @@ class Shim(tender.Tender):
             run.timeout_ms, run.grace_ms, run.linger_ms, run.rule, run.limit_bytes,
         )  # fmt: skip
         flush = bool(run.flags & control.POWER)
+        self._stale = False
         try:
-            control.write(self.place.ctl, self.claim, flush=flush)
+            control.begin(self.place.ctl, self.claim, flush=flush)
         except OSError as exc:  # without a claim nothing is started
             self.record_exit(control.START_FAILED, errno=exc.errno or errno.EIO, stage=control.AT_SPAWN)
             return
@@ -111,7 +112,8 @@ class Shim(tender.Tender):
 
     def _arm(self) -> None:
         """Opens the next job's writing ends ahead of it; a pipe whose writers are gone can have new ones."""
-        self._writers = self._open_writers()
+        if self._writers is None:
+            self._writers = self._open_writers()
 
     def _open_stdin(self) -> int:
         """The reading end of a new stdin pipe; the keeper holds the other end and the file, too, before we return."""
@@ -208,6 +210,8 @@ class Shim(tender.Tender):
             self._retiring = True
         if self._retiring:
             self.parted = True
+        else:
+            self._arm()
 
     def _parted(self) -> None:
         self.parted = True
@@ -215,8 +219,11 @@ class Shim(tender.Tender):
     def _release(self, job: str, attempt: int, taken: int) -> None:
         if self.claim is None or self.exit_slot is None or (self.claim.job, self.claim.attempt) != (job, attempt):
             return
-        control.erase(self.place.ctl, flush=bool(self.claim.flags & control.POWER))
-        if self.control is not None and self.control.phase == supervision.LEFT:
+        self._stale = True
+        left = self.control is not None and self.control.phase == supervision.LEFT
+        if left or taken or self.out.length or self.err.length or self.claim.flags:
+            self._erase()  # before the files that it tells of change
+        if left:
             return
         for one, name, mark in ((self.out, "out", messages.TAKEN_OUT), (self.err, "err", messages.TAKEN_ERR)):
             if taken & mark:
@@ -233,7 +240,11 @@ class Shim(tender.Tender):
             except FileNotFoundError:
                 pass
         self.forget()
-        self._arm()
+
+    def _erase(self) -> None:
+        """Forgets the slots, unless the RUN that came with RELEASE has written over them."""
+        self._stale = False
+        control.erase(self.place.ctl, flush=self.claim is not None and bool(self.claim.flags & control.POWER))
 
 
 def run(place: tender.Place, keeper: sockets.Socket, boot_id: bytes) -> None:

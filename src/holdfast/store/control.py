@@ -193,6 +193,7 @@ _TYPES: tuple[type[Record], ...] = (
 )
 _KINDS = {kind: number for number, kind in enumerate(_TYPES)}
 _EMPTY = bytes(SLOT_BYTES)
+_OTHERS_EMPTY = _EMPTY * (len(_TYPES) - 1)
 
 
 def encode(record: Record) -> bytes:
@@ -316,6 +317,17 @@ def write(fd: int, record: Record, *, flush: bool = False) -> bytes:
     if flush:
         os.fdatasync(fd)
     return data
+
+
+def begin(fd: int, claim: Claim, *, flush: bool = False) -> None:
+    """Forgets the job before and claims the next, in one write.
+
+    Raises:
+        OSError: the write or the flush failed; every slot may be damaged.
+    """
+    _pwrite_all(fd, encode(claim) + _OTHERS_EMPTY, 0)
+    if flush:
+        os.fdatasync(fd)
 
 
 def erase(fd: int, *, flush: bool = False) -> None:

@@ -115,6 +115,26 @@ def test_slots_do_not_touch_each_other(fd: int, tmp_path: Path) -> None:
     assert os.fstat(fd).st_size == control.FILE_BYTES
 
 
+def test_a_claim_begins_with_empty_slots(fd: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In one write: a supervisor that dies in between would leave the end of one job to the claim of another."""
+    for record in EXAMPLES:
+        control.write(fd, record)
+    claim = EXAMPLES[0]
+    assert isinstance(claim, control.Claim)
+    claim = claim._replace(job="next")
+    writes: list[int] = []
+    pwrite = os.pwrite
+
+    def noted(fd: int, data: bytes, offset: int) -> int:
+        writes.append(offset)
+        return pwrite(fd, data, offset)
+
+    monkeypatch.setattr(os, "pwrite", noted)
+    control.begin(fd, claim)
+    assert writes == [0]
+    assert control.read(fd) == control.Slots(claim)
+
+
 def test_flush_is_asked_for(fd: int, monkeypatch: pytest.MonkeyPatch) -> None:
     flushed: list[int] = []
     monkeypatch.setattr(os, "fdatasync", flushed.append)
@@ -122,7 +142,10 @@ def test_flush_is_asked_for(fd: int, monkeypatch: pytest.MonkeyPatch) -> None:
     assert flushed == []
     control.write(fd, EXAMPLES[0], flush=True)
     control.erase(fd, flush=True)
-    assert flushed == [fd, fd]
+    claim = EXAMPLES[0]
+    assert isinstance(claim, control.Claim)
+    control.begin(fd, claim, flush=True)
+    assert flushed == [fd, fd, fd]
 
 
 def test_damage_does_not_hide_the_others(fd: int) -> None:
