@@ -23,10 +23,11 @@ def test_keys_over_cut_links_and_killed_agents(world: World) -> None:
     world.warm()
     keys = [f"key-{world.random.randrange(1 << 40)}" for _ in range(150)]
     seen: list[dict[str, str]] = [{}, {}]
-    gate = threading.Barrier(2)
+    gate, connected = threading.Barrier(2), threading.Barrier(3)
 
     def ask(proxy: CuttingProxy, ids: dict[str, str]) -> None:
         with holdfast.connect(f"unix://{proxy.path}", timeout=20.0) as host:
+            connected.wait(30)  # before its welcome, a client has nothing to resume
             for key in keys:
                 gate.wait(30)
                 job = host.start(["sh", "-c", f"echo {key} >> {world.starts}"], key=key, on_disconnect="keep")
@@ -41,6 +42,7 @@ def test_keys_over_cut_links_and_killed_agents(world: World) -> None:
         clients = [threading.Thread(target=ask, args=(proxy, ids)) for proxy, ids in zip((one, two), seen, strict=True)]
         for client in clients:
             client.start()
+        connected.wait(30)
         next_kill = time.monotonic() + 0.3
         while any(client.is_alive() for client in clients):
             time.sleep(world.random.random() * 0.04)
