@@ -22,11 +22,13 @@ HARMLESS |= {signal.SIGURG, signal.SIGWINCH}
 DEADLY = [number for number in range(1, 65) if number not in HARMLESS]
 """Signals whose default action ends a process (signal(7)); 32 and 33 are the C library's own."""
 DIE_OF = """
-import os, signal, sys
+import os, signal, sys, time
 number = int(sys.argv[1])
 if number not in (signal.SIGKILL, 32, 33):
     signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, [number])
 os.kill(os.getpid(), number)
+time.sleep(5)
 """
 
 
@@ -55,7 +57,7 @@ def test_every_signal_that_kills(world: World) -> None:
         command = [*PROGRAM, DIE_OF, str(number)]
         control = subprocess.run(command, preexec_fn=_no_core).returncode
         done = host.run(command, rlimits={"core": (0, 0)})
-        assert (done.returncode, done.receipt.cause) == (control, Cause.SIGNALED)
+        assert (number, done.returncode, done.receipt.cause) == (number, control, Cause.SIGNALED)
         assert done.receipt.exit == holdfast.ExitStatus(signal=number)
         assert done.receipt.ended_by == "itself"
 
