@@ -16,6 +16,8 @@ import holdfast
 from holdfast.client import embedded
 from holdfast.errors import HoldfastError
 
+pytest.register_assert_rewrite("tests.e2e.harness")
+
 SETTLE_S = 3.0
 """What a thread, child or descriptor gets to go away by itself after a test."""
 
