@@ -180,12 +180,12 @@ class World:
         if status is not None:
             with self.agent.connect() as host:
                 self.settle(host)
-                with suppress(AssertionError):
-                    eventually(lambda: not self._more_descriptors(host.status()), "no descriptor more", SETTLE_S)
-                assert self._more_descriptors(host.status()) == {}
+                eventually(
+                    lambda: not self._more_descriptors(host.status()), "no descriptor more than before", SETTLE_S
+                )
                 status = host.status()
             agent, supervisors = int(status.agent["pid"]), [self.keeper_pid(), *self.shim_pids()]
-            assert procfs.zombies_of([agent, *supervisors]) == []
+            eventually(lambda: not procfs.zombies_of([agent, *supervisors]), "no zombie of ours", 2.0)
             assert procfs.status_field(agent, "VmHWM") <= AGENT_KIB
             assert max(procfs.status_field(pid, "VmHWM") for pid in supervisors) <= SUPERVISOR_KIB
         eventually(lambda: not self.strays(), f"the end of processes with our mark: {self.strays()}", 3.0)
