@@ -68,6 +68,7 @@ class Flusher:
     def _run(self) -> None:
         db = sqlite3.connect(self._path, isolation_level=None)
         try:
+            db.execute("SELECT 1 FROM sqlite_schema").fetchone()  # opens its files now, not at the first checkpoint
             while True:
                 asked = [self._queue.get()]
                 while not self._queue.empty():

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import random
-import re
 import shutil
 import signal
 import time
@@ -25,9 +24,6 @@ from tests.e2e.cli_harness import Cli
 from tests.e2e.harness import procfs
 
 IDLE_SHIMS = 4
-SHIM_SPOOLS = 2
-LATE_DESCRIPTORS = 4
-"""What an agent opens when it first needs it, and keeps: connections to its journal, files of its threads."""
 KEEPER_DESCRIPTORS = 4
 """What a keeper holds for each shim: the reading ends of its pipes, its listener, and its line."""
 AGENT_KIB = 64 * 1024
@@ -214,15 +210,14 @@ class World:
         """How many agent and keeper hold, without what clients and shims cost them."""
         shims, clients = status.counters["shims"], status.counters["clients"]
         agent = procfs.descriptors(int(status.agent["pid"]))
-        spools = [what for what in agent if re.search(r"/shims/[^/]+/(out|err)$", what)]
         keeper = procfs.descriptors(self.keeper_pid())
         return {
-            "agent": len(agent) - min(len(spools), SHIM_SPOOLS * shims) - shims - clients,
+            "agent": len(agent) - shims - clients,
             "keeper": len(keeper) - KEEPER_DESCRIPTORS * shims,
         }
 
     def _more_descriptors(self, status: StatusAnswer) -> dict[str, int]:
         """By how many that is more than before."""
-        now, allowed = self._descriptors(status), {"agent": LATE_DESCRIPTORS, "keeper": 0}
+        now = self._descriptors(status)
         more = {name: now[name] - before for name, before in self._before.items()}
-        return {name: number for name, number in more.items() if number > allowed[name]}
+        return {name: number for name, number in more.items() if number > 0}
