@@ -116,6 +116,8 @@ class Receipt(msgspec.Struct, frozen=True, omit_defaults=True):
 
     ``ended_by`` is ``itself``, ``time-limit``, ``lost-client``, ``lost-host``, ``output-limit``, ``agent`` or
     ``person:NAME``. ``tree`` is ``gone`` (proved), ``left`` (``--leave``) or ``stuck`` (``left`` names the pids).
+    ``supervisor`` ``agent``: shim and keeper were both killed under it; then ``gone`` means that no process with the
+    job's mark was found, and the output may lack its end.
     """
 
     job: str
@@ -149,6 +151,11 @@ class Receipt(msgspec.Struct, frozen=True, omit_defaults=True):
         if self.cause in (Cause.LOST, Cause.DAMAGED):
             return True if self.started_unix_s is not None else None
         return True
+
+    @property
+    def output_is_whole(self) -> bool:
+        """Whether all that the command wrote is known to be in its channels."""
+        return self.exit is None or self.supervisor != "agent"
 
     @property
     def returncode(self) -> int | None:

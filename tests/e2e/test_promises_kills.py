@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import signal
 import subprocess
 import sys
@@ -61,6 +62,9 @@ def test_agent_and_keeper_killed_together(world: World) -> None:
     assert set(starts(world.starts).values()) == {1}
 
 
+KERNEL_TELLS = tuple(map(int, platform.release().split("-")[0].split(".")[:2])) >= (6, 15)
+
+
 def shim_of(pid: int) -> int:
     found = procfs.stat(pid)
     assert found is not None
@@ -69,7 +73,7 @@ def shim_of(pid: int) -> int:
 
 @pytest.mark.parametrize("pause_s", [0.0, 0.1])
 def test_keeper_and_shim_of_a_job_killed_together(world: World, pause_s: float) -> None:
-    """Nobody can know the status then, unless the kernel tells: it is called lost, and never made up."""
+    """The status is what the kernel still tells (Linux 6.15), or the job is called lost; it is never made up."""
     host = world.warm()
     job = host.start(["sh", "-c", "echo before; sleep 0.6; exit 7"], detach=True)
     pid = eventually(lambda: job.refresh().pid or 0, "the start")
@@ -81,19 +85,60 @@ def test_keeper_and_shim_of_a_job_killed_together(world: World, pause_s: float) 
     os.kill(keeper, signal.SIGKILL)
     world.kill(keeper)
     receipt = job.wait_receipt(20)
-    if receipt.exit is None:
-        assert receipt.cause is Cause.LOST
-        assert receipt.returncode is None
+    if KERNEL_TELLS:
+        assert (receipt.cause, receipt.returncode, receipt.supervisor) == (Cause.EXITED, 7, "agent")
+    else:
+        assert (receipt.cause, receipt.exit) == (Cause.LOST, None)
         with pytest.raises(holdfast.JobLost):
             job.wait(1)
-    else:
-        assert receipt.returncode == 7
-    print(f"told as {receipt.cause}, {receipt.exit}")
     assert job.read(1) == b"before\n"
     shown = world.cli("wait", job.id)
-    assert shown.returncode == (255 if receipt.exit is None else 7)
+    assert shown.returncode == (7 if KERNEL_TELLS else 255)
     with suppress(ProcessLookupError):
         os.kill(pid, signal.SIGKILL)
+    world.reap()
+
+
+def kill_supervisors(world: World, job: holdfast.Job) -> int:
+    """Keeper and shim of a job at once; its command's pid."""
+    pid = eventually(lambda: job.refresh().pid or 0, "the start")
+    keeper, shim = world.keeper_pid(), shim_of(pid)
+    os.kill(keeper, signal.SIGSTOP)
+    os.kill(shim, signal.SIGKILL)
+    os.kill(keeper, signal.SIGKILL)
+    world.kill(keeper)
+    return pid
+
+
+@pytest.mark.skipif(not KERNEL_TELLS, reason="Linux before 6.15 does not tell the status of a process that is no child")
+def test_a_success_that_nobody_tended_is_not_called_one(world: World) -> None:
+    """The status is true, but what was in the pipes is gone: without whole output there is no exit code 0."""
+    host = world.warm()
+    job = host.start(["sleep", "0.6"], detach=True)
+    kill_supervisors(world, job)
+    receipt = job.wait_receipt(20)
+    assert (receipt.cause, receipt.returncode, receipt.output_is_whole) == (Cause.EXITED, 0, False)
+    shown = world.cli("wait", job.id)
+    assert shown.returncode == 255
+    assert b"its output may lack the end" in shown.stderr
+    world.reap()
+
+
+def test_a_job_that_nobody_tends_can_be_stopped_with_all_its_tree(world: World) -> None:
+    host = world.warm()
+    script = "trap '' TERM; (trap '' TERM; setsid sleep 60) & echo $!; sleep 60; sleep 60"
+    job = host.start(["sh", "-c", script], detach=True)
+    eventually(lambda: job.refresh().stdout_bytes, "the child's pid")
+    pid = kill_supervisors(world, job)
+    time.sleep(0.3)
+    job.stop(grace=0.5)
+    receipt = job.wait_receipt(20)
+    assert not procfs.alive(pid)
+    assert (receipt.tree, receipt.left) == ("gone", ())
+    if KERNEL_TELLS:
+        assert (receipt.cause, receipt.exit) == (Cause.STOPPED, holdfast.ExitStatus(signal=signal.SIGKILL))
+        assert receipt.ended_by.startswith("person:")
+    assert host.leftovers() == ()
     world.reap()
 
 

@@ -336,6 +336,8 @@ class Board:
         """Tell its supervisor; between a shim's death and the adoption, the adopter is told as soon as it answers."""
         if live.shim is not None:
             live.shim.send(message)
+        elif live.unattended is not None:
+            live.unattended.obey(message)
         else:
             live.untold.append(message)
 
@@ -442,6 +444,8 @@ class Board:
             for timer in (live.lease_timer, live.expiry):
                 if timer is not None:
                     timer.cancel()
+            if live.unattended is not None:
+                live.unattended.close()
         self.crew.close()
 
 

@@ -14,13 +14,16 @@ from typing import TYPE_CHECKING, Final
 from holdfast.agent import orphans
 from holdfast.agent.live import LiveJob
 from holdfast.agent.takeover import exit_record, found_ends, recorded_ends, take_output
+from holdfast.agent.unattended import Unattended
 from holdfast.errors import StorageError
 from holdfast.jobs.output import OutputChannel
 from holdfast.jobs.recovery import STARTS, Action, KeeperSays, decide
 from holdfast.jobs.stimuli import (
+    Adopted,
     Exited,
     Lost,
     NothingInherited,
+    Spawned,
     Stimulus,
     TakenOutput,
 )
@@ -45,6 +48,8 @@ class Endings:
         job = live.job
         if job.shim != shim_id or job.state in (JobState.QUEUED, JobState.DONE) or live.ending is not None:
             return
+        if live.unattended is not None:
+            return
         known = self._board.crew.shims.get(shim_id)
         if known is not None and not known.idle:  # connected again meanwhile
             return
@@ -53,23 +58,38 @@ class Endings:
         action = decide(orphans.finding(job, slots, says))
         if action in STARTS:
             self._board.step(live, NothingInherited())
-        elif action is Action.LOST_SUPERVISOR:
+        elif action is Action.WATCH_PID and self.watch(live, shim_id, slots):
+            self._board.step(live, Adopted())
+        elif action in (Action.WATCH_PID, Action.LOST_SUPERVISOR):
             self.lose(live, shim_id, slots, "supervisor")
         else:
             self.take_end(live, shim_id, slots)
+
+    def watch(self, live: LiveJob, shim_id: ShimId, slots: control.Slots) -> bool:
+        """Its command runs on with nobody to tend it: see its end by pidfd. False if it is gone already."""
+        unattended = Unattended(self._board, live, shim_id, slots)
+        if not unattended.begin():
+            return False
+        live.unattended = unattended
+        if live.job.pid is None and isinstance(slots.started, control.Started):
+            self._board.step(live, Spawned(slots.started.pid, 0, slots.started.wall_ns / 1e9))
+        untold, live.untold = live.untold, []
+        for message in untold:
+            unattended.obey(message)
+        return True
 
     def take_end(self, live: LiveJob, shim_id: ShimId, slots: control.Slots) -> None:
         """The end of a job that nobody tends, from what is recorded: EXIT, MAIN, or that the records are broken."""
         if isinstance(slots.exit, control.Exit):
             self.finish(live, slots.exit, shim_id)
             return
-        self._with_output(live, shim_id, slots, partial(orphans.end_of, slots))
+        self.with_output(live, shim_id, slots, partial(orphans.end_of, slots))
 
     def lose(self, live: LiveJob, shim_id: ShimId, slots: control.Slots, reason: str) -> None:
         """Nobody can tell the end of this job any more; its output is kept as far as it is there."""
-        self._with_output(live, shim_id, slots, partial(Lost, reason))
+        self.with_output(live, shim_id, slots, partial(Lost, reason))
 
-    def _with_output(
+    def with_output(
         self,
         live: LiveJob,
         shim_id: ShimId,
@@ -84,7 +104,7 @@ class Endings:
                 self._board.files, None, self.shim_directory(shim_id), live, found_ends(slots)
             )
         except StorageError as error:
-            self._take_later(live, error, partial(self._with_output, live, shim_id, slots, end))
+            self._take_later(live, error, partial(self.with_output, live, shim_id, slots, end))
             return
         self._when_digested(live, end)
 

@@ -11,7 +11,7 @@ import os
 import pwd
 import select
 import signal
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import Final
 
 from holdfast.wire.messages import Leftover
@@ -30,12 +30,34 @@ def find(agent_id: str, live_jobs: Collection[str], *, own: Collection[int] = ()
         live_jobs: Jobs that are not done.
         own: Process ids never to list: agent, keeper, shims.
     """
+    return _marked(agent_id, lambda job: job not in live_jobs, own)
+
+
+def of_job(agent_id: str, job: str) -> list[Leftover]:
+    """All processes that carry the mark of this job."""
+    return _marked(agent_id, lambda marked: marked == job, ())
+
+
+def signal_job(agent_id: str, job: str, signum: int) -> None:
+    """Send a signal to all processes that carry the mark of this job."""
+    for process in of_job(agent_id, job):
+        handle = _open_if_same(process.pid, job, agent_id)
+        if handle is not None:
+            try:
+                signal.pidfd_send_signal(handle, signum)
+            except (ProcessLookupError, PermissionError):
+                continue
+            finally:
+                os.close(handle)
+
+
+def _marked(agent_id: str, wanted: Callable[[str], bool], own: Collection[int]) -> list[Leftover]:
     found = []
     boot = _boot_unix_s()
     for name in os.listdir("/proc"):
         if name.isdigit() and int(name) not in own:
             job = _job_of(int(name), agent_id)
-            if job is not None and job not in live_jobs:
+            if job is not None and wanted(job):
                 described = _describe(int(name), job, boot)
                 if described is not None:
                     found.append(described)

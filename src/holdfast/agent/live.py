@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import asyncio
 
     from holdfast.agent.peer import Peer
+    from holdfast.agent.unattended import Unattended
     from holdfast.jobs.body import Body
     from holdfast.jobs.supervise import Shim
     from holdfast.keeper.messages import ToShim
@@ -57,6 +58,7 @@ class LiveJob:
         lazy: Writes that may be held back, and are dropped when a later record says it all.
         published: The receipt, once others may know it.
         untold: Orders for its supervisor while none is connected.
+        unattended: The watch over a job that has neither shim nor keeper.
         pins: Threads that read its files now.
     """
 
@@ -83,6 +85,7 @@ class LiveJob:
         "stdin",
         "taken",
         "todo",
+        "unattended",
         "untold",
         "waiters",
     )
@@ -111,6 +114,7 @@ class LiveJob:
         self.taken = 0
         self.published: Receipt | None = None
         self.untold: list[ToShim] = []
+        self.unattended: Unattended | None = None
         self.pins = 0
 
     @property

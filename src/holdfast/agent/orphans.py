@@ -6,6 +6,7 @@ agent was there when its shim died.
 
 from __future__ import annotations
 
+from holdfast.agent import kernel
 from holdfast.jobs.machine import Job
 from holdfast.jobs.recovery import Finding, KeeperSays
 from holdfast.jobs.stimuli import Exited, ExitRecord, FoundDamaged, Stimulus, TakenOutput
@@ -31,8 +32,14 @@ def finding(job: Job, slots: control.Slots, says: KeeperSays) -> Finding:
         exit=slots.exit is not None,
         damaged=bool(slots.damage()),
         keeper=says,
+        tree_alive=tree_alive(slots),
         power=job.spec.durability == "power",
     )
+
+
+def tree_alive(slots: control.Slots) -> bool:
+    """Whether the recorded main process runs."""
+    return isinstance(slots.started, control.Started) and kernel.same_process(slots.started, slots.claim)
 
 
 def end_of(slots: control.Slots, stdout: TakenOutput, stderr: TakenOutput) -> Stimulus:

@@ -85,7 +85,6 @@ class Recovery:
             says = self._said[shim]
         elif shim is not None and self._board.crew.keeps(shim):
             says = "unknown"
-        started = slots.started if isinstance(slots.started, control.Started) else None
         return Finding(
             claim=slots.claim is not None,
             started=slots.started is not None or row.started_unix_s is not None,
@@ -94,7 +93,7 @@ class Recovery:
             damaged=bool(slots.damage()),
             shim_alive=shim in self._tended,
             keeper=says,
-            tree_alive=started is not None and _same_process(started, slots.claim),
+            tree_alive=orphans.tree_alive(slots),
             same_boot=row.boot_id == self._board.boot_id,
             power=row.durability == "power",
         )
@@ -138,10 +137,10 @@ class Recovery:
         elif action in (Action.TAKE_MAIN, Action.DAMAGED):
             board.endings.take_end(live, shim or ShimId(""), slots)
         elif action is Action.WATCH_PID:
-            assert isinstance(slots.started, control.Started)
             assert shim is not None
             self._attach(live, shim, slots, adopted=True)
-            self._watch(live, shim, slots.started.pid)
+            if not board.endings.watch(live, shim, slots):
+                board.endings.lose(live, shim, slots, "supervisor")
         elif action is Action.LOST_SUPERVISOR:
             board.endings.lose(live, shim or ShimId(""), slots, "supervisor")
         elif action is Action.LOST_HOST_RESTART:
@@ -162,21 +161,6 @@ class Recovery:
         if not board.crew.connect(shim, keeperless=not ours) and not ours and not adopted:
             # It ended between the look and now, and no keeper will tell.
             board.loop.call_soon(board.endings.settle_orphan, live, shim)
-
-    def _watch(self, live: LiveJob, shim: ShimId, pid: int) -> None:
-        """Nobody supervises this process; its end is seen by pidfd, its status only if the kernel tells."""
-        try:
-            handle = os.pidfd_open(pid)
-        except OSError:
-            self._board.endings.settle_orphan(live, shim)
-            return
-
-        def ended() -> None:
-            self._board.loop.remove_reader(handle)
-            os.close(handle)
-            self._board.endings.settle_orphan(live, shim)
-
-        self._board.loop.add_reader(handle, ended)
 
     def _tidy(self, by_job: dict[JobId, ShimId], counts: dict[str, int]) -> None:
         """What belongs to no unfinished job: idle shims serve again, dead ones' files go, strangers are set aside."""
@@ -208,18 +192,3 @@ class Recovery:
             counts[Action.QUARANTINE.value] = counts.get(Action.QUARANTINE.value, 0) + 1
         except StorageError as error:
             self._board.log(str(error))
-
-
-def _same_process(started: control.Started, claim: control.Claim | control.Damaged | None) -> bool:
-    """Whether the process with the recorded pid is the one spawned: its start lies between CLAIM and STARTED."""
-    if not isinstance(claim, control.Claim):
-        return False
-    try:
-        with open(f"/proc/{started.pid}/stat", "rb") as file:
-            stat = file.read()
-    except OSError:
-        return False
-    fields = stat[stat.rindex(b")") + 2 :].split()
-    start_ns = int(fields[19]) * 1_000_000_000 // os.sysconf("SC_CLK_TCK")
-    tick_ns = 1_000_000_000 // os.sysconf("SC_CLK_TCK")
-    return fields[0] != b"Z" and claim.boot_ns - 2 * tick_ns <= start_ns <= started.boot_ns + 2 * tick_ns

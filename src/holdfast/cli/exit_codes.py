@@ -65,7 +65,11 @@ def of_receipt(receipt: Receipt, *, command: str = "", transport_exit: int = TRA
     """
     match receipt.cause:
         case Cause.EXITED if receipt.exit is not None and receipt.exit.code is not None:
-            return Ending(receipt.exit.code)
+            code = receipt.exit.code
+            if receipt.output_is_whole:
+                return Ending(code)
+            line = f"job {receipt.job} exited with {code}, but shim and keeper were killed: its output may lack the end"
+            return Ending(code or transport_exit, line)
         case Cause.TIMEOUT:
             limit = "" if receipt.timeout_s is None else f" of {format_duration(receipt.timeout_s)}"
             return Ending(TIME_LIMIT, f"the time limit{limit} was reached{_how(receipt.exit)}")

@@ -7,7 +7,15 @@ from typing import Any
 
 import msgspec
 
-from holdfast.errors import CommandFailed, HoldfastError, JobError, JobLost, SpawnFailed, TimeoutExpired
+from holdfast.errors import (
+    CommandFailed,
+    HoldfastError,
+    JobError,
+    JobLost,
+    OutputMismatch,
+    SpawnFailed,
+    TimeoutExpired,
+)
 from holdfast.types import Cause, Receipt
 
 NEVER_STARTED = (Cause.START_FAILED, Cause.CANCELLED, Cause.EXPIRED)
@@ -89,6 +97,7 @@ def completed(
         TimeoutExpired: the job's own limit ended it; with what it had written.
         SpawnFailed: it was never executed.
         JobLost: its exit status cannot be known.
+        OutputMismatch: its status is known, but not whether its output is whole.
         CommandFailed: ``check``, and the code is not 0.
     """
     out: Any = stdout if mode is None or stdout is None else mode.decode(stdout)
@@ -98,6 +107,9 @@ def completed(
         raise TimeoutExpired(args, limit, out, err, receipt=receipt)
     if (error := no_status_error(receipt)) is not None:
         raise error
+    if not receipt.output_is_whole:
+        raise OutputMismatch(f"job {receipt.job}: shim and keeper were killed under it: its output may lack the end",
+                             receipt=receipt)  # fmt: skip
     result = Completed(args, receipt.returncode or 0, out, err, receipt=receipt)
     if check:
         result.check_returncode()

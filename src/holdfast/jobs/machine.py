@@ -351,7 +351,8 @@ class Job:
         status = s.record.status
         sender = self._kills.get(status.signal, "") if status is not None and status.signal else ""
         receipt = receipts.from_exit(self._facts(), s.record, s.stdout, s.stderr, signalled_by=sender)
-        return self._end(receipt, s.stdout, s.stderr, on_record=not sender)  # who sent a signal, we alone know
+        on_record = not sender and s.record.supervisor != "agent"  # else we alone know who sent it, or how it ended
+        return self._end(receipt, s.stdout, s.stderr, on_record=on_record)
 
     def _lost(self, s: Lost, _from: JobState, now: float) -> list[Instruction]:
         return self._end_unknown(Cause.LOST, s.reason, s.stdout, s.stderr, now)

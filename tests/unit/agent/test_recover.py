@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from holdfast.agent.board import LAZY_S
+from holdfast.agent.unattended import ASK_AGAIN_S, ASK_TIMES
 from holdfast.jobs.recovery import Action
 from holdfast.keeper import messages
 from holdfast.store import control
@@ -196,19 +197,42 @@ def test_a_jobs_recorded_status_is_taken_without_keeper(world: World, client: Cl
     assert receipt.ended_unix_s == EPOCH + 9
 
 
-def test_a_process_without_supervisor_is_watched_and_its_unseen_end_is_lost(
-    world: World, client: Client, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("status", [None, 3 << 8])
+def test_a_process_without_supervisor_is_watched_and_its_end_is_what_the_kernel_tells(
+    world: World, client: Client, monkeypatch: pytest.MonkeyPatch, status: int | None
 ) -> None:
     job, shim = running(world, client)
     world.crash()
     shim.die()
-    monkeypatch.setattr("holdfast.agent.recover._same_process", lambda started, claim: True)
+    monkeypatch.setattr("holdfast.agent.kernel.same_process", lambda started, claim: True)
+    monkeypatch.setattr("holdfast.agent.kernel.exit_status", lambda pidfd, pid: status)
     read, write = os.pipe()
     monkeypatch.setattr(os, "pidfd_open", lambda pid, flags=0: read)
     assert world.recover(keeper=FakeKeeper(world.state_dir, pid=0xDEF))[Action.WATCH_PID.value] == 1
     assert world.row_state(job) == "running"
     os.close(write)
-    world.settle()
+    for _ in range(ASK_TIMES + 1):
+        world.advance(ASK_AGAIN_S)
+    receipt = receipt_of(world, job)
+    if status is None:
+        assert (receipt.cause, receipt.exit) == (Cause.LOST, None)
+    else:
+        assert (receipt.cause, receipt.returncode, receipt.supervisor) == (Cause.EXITED, 3, "agent")
+        assert not receipt.output_is_whole
+
+
+def test_a_process_that_is_another_one_by_now_is_not_watched(
+    world: World, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job, shim = running(world, client)
+    world.crash()
+    shim.die()
+    told = iter([True, False])  # it ends, and its number is given away, between the look and the opening
+    monkeypatch.setattr("holdfast.agent.kernel.same_process", lambda started, claim: next(told))
+    read, write = os.pipe()
+    monkeypatch.setattr(os, "pidfd_open", lambda pid, flags=0: read)
+    world.recover(keeper=FakeKeeper(world.state_dir, pid=0xDEF))
+    os.close(write)
     assert receipt_of(world, job).cause is Cause.LOST
 
 

@@ -70,6 +70,14 @@ def test_nothing_but_a_known_exit_code_0_is_0(cause: Cause) -> None:
     assert of_receipt(receipt(cause)).code != 0
 
 
+def test_a_code_without_whole_output_is_told_and_never_0() -> None:
+    for code, seen in ((0, 255), (7, 7)):
+        ending = of_receipt(receipt(Cause.EXITED, exit=ExitStatus(code=code), supervisor="agent"))
+        assert ending.code == seen
+        assert ending.line is not None
+        assert "may lack the end" in ending.line
+
+
 def test_lost_says_whether_it_ran_and_the_code_can_be_moved() -> None:
     unknown = of_receipt(receipt(Cause.LOST, reason="host_restart"), transport_exit=99)
     assert unknown.code == 99
