@@ -21,6 +21,7 @@ from holdfast.store.writes import (
     MarkQueued,
     MarkStarted,
     MarkStarting,
+    ReplaceSpec,
     SetMeta,
     UpdateReceipt,
     Write,
@@ -215,6 +216,17 @@ def test_sequence_numbers_are_never_used_again(journal: JobJournal) -> None:
     ok(journal, DeleteJob(job_id(1)), DeleteJob(job_id(2)))
     ok(journal, insert(3))
     assert [row.seq for row in journal.jobs()] == [3]
+
+
+def test_what_was_asked_for_can_be_changed_until_the_end(journal: JobJournal) -> None:
+    ok(journal, insert(1))
+    ok(journal, ReplaceSpec(job_id(1), b'{"label":"other"}'))
+    assert (row := journal.job(job_id(1))) is not None
+    assert row.spec == b'{"label":"other"}'
+    ok(journal, done(1))
+    assert commit(journal, [ReplaceSpec(job_id(1), b"{}")]) is not None
+    assert (row := journal.job(job_id(1))) is not None
+    assert row.spec == b'{"label":"other"}'
 
 
 def test_digests_come_later(journal: JobJournal) -> None:

@@ -24,6 +24,7 @@ from holdfast.agent.starts import Starts
 from holdfast.agent.stdin import StdinDesk
 from holdfast.errors import HoldfastError, Refused, StorageError
 from holdfast.jobs.instructions import Notify
+from holdfast.jobs.stimuli import LeftOnPurpose
 from holdfast.types import JobState, Receipt
 from holdfast.wire import limits
 from holdfast.wire.messages import (
@@ -138,6 +139,7 @@ class Service:
         live = self._leases.get((peer, stream))
         if live is not None and live.lease.clients == 1:
             live.lease.policy = "keep"
+            self.board.step(live, LeftOnPurpose())
         self.end_stream(peer, stream)
 
     def end_stream(self, peer: Peer, stream: int) -> None:

@@ -28,6 +28,7 @@ from holdfast.jobs.stimuli import (
     Exited,
     FoundDamaged,
     LeaseExpired,
+    LeftOnPurpose,
     Lost,
     MainExited,
     NotAfterPassed,
@@ -51,6 +52,7 @@ from holdfast.store.writes import (
     MarkQueued,
     MarkStarted,
     MarkStarting,
+    ReplaceSpec,
     Write,
 )
 from holdfast.types import STDERR, STDOUT, Cause, JobId, JobState, Receipt, ShimId
@@ -347,6 +349,12 @@ class Job:
             return []
         return self._end(receipts.without_exit(self._facts(), Cause.EXPIRED, now=now, reason="not_after passed"))
 
+    def _left_on_purpose(self, s: LeftOnPurpose, _from: JobState, now: float) -> list[Instruction]:
+        if self.spec.on_disconnect == "keep":
+            return []
+        self.spec = msgspec.structs.replace(self.spec, on_disconnect="keep")
+        return [Record((ReplaceSpec(self.id, self.spec.encode()),))]
+
     def _exited(self, s: Exited, _from: JobState, now: float) -> list[Instruction]:
         status = s.record.status
         sender = self._kills.get(status.signal, "") if status is not None and status.signal else ""
@@ -476,6 +484,7 @@ _HANDLERS: Final[Mapping[type[Stimulus], Callable[..., list[Instruction]]]] = {
     SignalAsked: Job._signal_asked,
     MainExited: Job._main_exited,
     NotAfterPassed: Job._not_after_passed,
+    LeftOnPurpose: Job._left_on_purpose,
     Exited: Job._exited,
     Lost: Job._lost,
     FoundDamaged: Job._damaged,

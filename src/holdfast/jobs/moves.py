@@ -12,6 +12,7 @@ from holdfast.jobs.stimuli import (
     Exited,
     FoundDamaged,
     LeaseExpired,
+    LeftOnPurpose,
     Lost,
     MainExited,
     NotAfterPassed,
@@ -33,6 +34,7 @@ JOB_MOVES: Final[Mapping[tuple[JobState, type[Stimulus]], JobState]] = {
     (QUEUED, StopAsked): DONE,
     (QUEUED, LeaseExpired): DONE,
     (QUEUED, NotAfterPassed): DONE,
+    (QUEUED, LeftOnPurpose): QUEUED,
     (QUEUED, SpawnFailed): DONE,
     (QUEUED, NothingInherited): QUEUED,
     (QUEUED, Attached): STARTING,
@@ -46,6 +48,7 @@ JOB_MOVES: Final[Mapping[tuple[JobState, type[Stimulus]], JobState]] = {
     (STARTING, LeaseExpired): STARTING,
     (STARTING, SignalAsked): STARTING,
     (STARTING, NotAfterPassed): STARTING,
+    (STARTING, LeftOnPurpose): STARTING,
     (STARTING, Adopted): STARTING,
     (STARTING, NothingInherited): QUEUED,
     (STARTING, Attached): STARTING,
@@ -59,6 +62,7 @@ JOB_MOVES: Final[Mapping[tuple[JobState, type[Stimulus]], JobState]] = {
     (RUNNING, OutputLimit): ENDING,
     (RUNNING, SignalAsked): RUNNING,
     (RUNNING, NotAfterPassed): RUNNING,
+    (RUNNING, LeftOnPurpose): RUNNING,
     (RUNNING, Adopted): RUNNING,
     (RUNNING, NothingInherited): DONE,
     (RUNNING, Attached): RUNNING,
@@ -72,6 +76,7 @@ JOB_MOVES: Final[Mapping[tuple[JobState, type[Stimulus]], JobState]] = {
     (ENDING, OutputLimit): ENDING,
     (ENDING, SignalAsked): ENDING,
     (ENDING, NotAfterPassed): ENDING,
+    (ENDING, LeftOnPurpose): ENDING,
     (ENDING, Adopted): ENDING,
     (ENDING, NothingInherited): DONE,
     (ENDING, Attached): ENDING,
@@ -83,6 +88,7 @@ JOB_MOVES: Final[Mapping[tuple[JobState, type[Stimulus]], JobState]] = {
     (DONE, LeaseExpired): DONE,
     (DONE, OutputLimit): DONE,
     (DONE, NotAfterPassed): DONE,
+    (DONE, LeftOnPurpose): DONE,
 }
 
 

@@ -111,6 +111,10 @@ class NotAfterPassed(msgspec.Struct, frozen=True):
     """The time after which it must not be started any more is over."""
 
 
+class LeftOnPurpose(msgspec.Struct, frozen=True):
+    """The last attached client gave the job up knowingly: that is no lost client, so from now on it is kept."""
+
+
 class Adopted(msgspec.Struct, frozen=True):
     """The shim is dead, the keeper has inherited the tree, supervises on and will record its end."""
 
@@ -157,6 +161,7 @@ Stimulus = (
     | OutputLimit
     | SignalAsked
     | NotAfterPassed
+    | LeftOnPurpose
     | Adopted
     | NothingInherited
     | Attached

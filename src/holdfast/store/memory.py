@@ -26,6 +26,7 @@ from holdfast.store.writes import (
     MarkQueued,
     MarkStarted,
     MarkStarting,
+    ReplaceSpec,
     SetMeta,
     UpdateReceipt,
     Write,
@@ -219,6 +220,9 @@ class MemoryJournal:
         stop = {} if w.cause is None else {"stop_cause": w.cause, "stop_by": w.by, "stop_grace_s": w.grace_s}
         self._change(w.job, state=w.state, **stop)
 
+    def _spec(self, w: ReplaceSpec) -> None:
+        self._change(w.job, spec=w.spec)
+
     def _done(self, w: MarkDone) -> None:
         receipt = w.receipt
         self._change(
@@ -284,6 +288,7 @@ _APPLY: dict[type[Write], Callable[[MemoryJournal, Any], None]] = {
     MarkStarting: MemoryJournal._starting,
     MarkStarted: MemoryJournal._started,
     MarkEnding: MemoryJournal._ending,
+    ReplaceSpec: MemoryJournal._spec,
     MarkDone: MemoryJournal._done,
     UpdateReceipt: MemoryJournal._receipt,
     DeleteJob: MemoryJournal._delete,

@@ -20,6 +20,7 @@ from holdfast.store.writes import (
     MarkQueued,
     MarkStarted,
     MarkStarting,
+    ReplaceSpec,
     SetMeta,
     UpdateReceipt,
     Write,
@@ -39,6 +40,7 @@ _STARTING = "UPDATE active SET state = 1, attempt = ?, shim = ? WHERE seq = ?"
 _STARTED = "UPDATE active SET state = 2, pid = ?, start_ticks = ?, started_unix_s = ? WHERE seq = ?"
 _ENDING = "UPDATE active SET state = ? WHERE seq = ?"
 _STOP = "UPDATE active SET state = ?, stop_cause = ?, stop_by = ?, stop_grace_s = ? WHERE seq = ?"
+_SPEC = "UPDATE job SET spec = ? WHERE seq = ? AND EXISTS (SELECT 1 FROM active WHERE active.seq = job.seq)"
 _DONE = "DELETE FROM active WHERE seq = ?"
 _RESULT = "INSERT INTO result VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _RECEIPT = "UPDATE result SET receipt = ? WHERE seq = ?"
@@ -144,6 +146,9 @@ class Statements:
         else:
             self._move(_STOP, w.job, (STATE_NUMBER[w.state], w.cause.value, w.by, w.grace_s))
 
+    def _spec(self, w: ReplaceSpec) -> None:
+        self._move(_SPEC, w.job, (w.spec,))
+
     def _done(self, w: MarkDone) -> None:
         self._move(_DONE, w.job, ())
         receipt = w.receipt
@@ -208,6 +213,7 @@ _APPLY: Final[Mapping[type[Write], Callable[[Statements, Any], None]]] = {
     MarkStarting: Statements._starting,
     MarkStarted: Statements._started,
     MarkEnding: Statements._ending,
+    ReplaceSpec: Statements._spec,
     MarkDone: Statements._done,
     UpdateReceipt: Statements._receipt,
     DeleteJob: Statements._delete,

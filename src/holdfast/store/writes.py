@@ -81,6 +81,13 @@ class MarkEnding(msgspec.Struct, frozen=True):
     grace_s: float = 0.0
 
 
+class ReplaceSpec(msgspec.Struct, frozen=True):
+    """What was asked for was changed by who asked. The job must not be DONE; its body and body hash stay."""
+
+    job: JobId
+    spec: bytes
+
+
 class MarkDone(msgspec.Struct, frozen=True, kw_only=True):
     """The end of a job. ``stdout`` and ``stderr`` are inline outputs of up to ``INLINE_OUTPUT_BYTES``, or None.
 
@@ -152,6 +159,7 @@ Write = (
     | MarkStarting
     | MarkStarted
     | MarkEnding
+    | ReplaceSpec
     | MarkDone
     | UpdateReceipt
     | DeleteJob

@@ -156,6 +156,18 @@ def test_a_stream_given_up_on_purpose_keeps_its_job(world: World, client: Client
     assert not orders(shim.heard, messages.Stop)
 
 
+def test_a_job_left_on_purpose_is_kept_by_the_next_agent_too(world: World, client: Client) -> None:
+    stream, shim = world.start(client, on_disconnect=30.0)
+    job = client.accepted(stream).job
+    client.link.cancel(stream)
+    world.settle()
+    world.crash()
+    world.recover()
+    world.advance(1000)
+    assert not orders(shim.heard, messages.Stop)
+    assert world.board.jobs[JobId(job)].job.spec.on_disconnect == "keep"
+
+
 def test_a_lost_client_cancels_what_still_waits(make_world: MakeWorld) -> None:
     world = make_world(slots=1)
     world.start(world.client("j" * 16))
