@@ -20,8 +20,11 @@ is not there any more. The checkout itself is never changed.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
+import resource
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -33,6 +36,7 @@ ROOT: Final = Path(__file__).resolve().parent.parent
 COPIED: Final = ("src", "tests", "docs", "pyproject.toml")
 LIMIT_S: Final = 120.0
 """A mutant may make its tests hang: that is red, too."""
+MEMORY_BYTES: Final = 4 << 30
 
 
 class Mutant(NamedTuple):
@@ -61,13 +65,26 @@ def run_tests(copy: Path, tests: list[str]) -> bool:
     environment = {**os.environ, "PYTHONPATH": str(copy / "src"), "PYTHONDONTWRITEBYTECODE": "1"}
     command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "--rootdir", str(copy), *tests]
     with subprocess.Popen(
-        command, cwd=copy, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+        command,
+        cwd=copy,
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+        preexec_fn=_bound_memory,
     ) as process:
         try:
             return process.wait(LIMIT_S) == 0
         except subprocess.TimeoutExpired:
-            os.killpg(process.pid, 9)
             return False
+        finally:  # also when we are interrupted: a planted bug may be an endless loop
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+
+
+def _bound_memory() -> None:
+    """A planted bug may eat memory without end; each process of its tests, and what they start, may have so much."""
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
 
 
 def verdict(copy: Path, mutant: Mutant) -> str:

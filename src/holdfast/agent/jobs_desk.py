@@ -12,7 +12,7 @@ from holdfast.agent import shelf
 from holdfast.agent.peer import Peer
 from holdfast.errors import Refused, StorageError
 from holdfast.jobs.stimuli import SignalAsked, StopAsked
-from holdfast.types import STDERR, STDOUT, JobState, Receipt
+from holdfast.types import JobState, Receipt
 from holdfast.wire.messages import (
     DoneAnswer,
     ErrorCode,
@@ -54,8 +54,7 @@ class JobsDesk:
     def get(self, peer: Peer, stream: int, get: Get, _body: bytes) -> None:
         """One job, with its slower digests if it is done."""
         live = self._service.lookup.named(get.job)
-        for number in (STDOUT, STDERR):
-            self._board.output.refresh(live, number)  # where nobody reads, nobody has said how far the job has come
+        self._board.output.measure(live)  # where nobody reads, nobody has said how far the job has come
         info = live.info(self._board.loop.time())
         if self._service.housekeeping is None or not shelf.lacks_sha256(live.published):
             peer.link.respond(stream, JobAnswer(info))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -58,6 +59,17 @@ class LiveOutput:
         if not isinstance(note, control.Note) or note.job != job:
             return 0
         return note.out_first if number == STDOUT else note.err_first
+
+    def measure(self, live: LiveJob) -> None:
+        """Ask the files how far a job has come, for people who look; nothing is opened for that."""
+        if live.shim is None or live.job.state in (JobState.QUEUED, JobState.STARTING):
+            return
+        for number, channel in live.out.items():
+            if not channel.final:
+                try:
+                    channel.length = max(channel.length, os.stat(live.shim.spool_path(number)).st_size)
+                except FileNotFoundError:
+                    continue
 
     def refresh(self, live: LiveJob, number: int) -> bool:
         """Ask the file itself how long the channel is now; True if there is more than was known."""

@@ -60,6 +60,8 @@ def listing(board: Board, request: List, now: float) -> tuple[tuple[JobInfo, ...
         rows = board.journal.jobs(states=states, before=before, limit=request.limit + 1)
         for row in rows:
             live = board.jobs.get(row.job)
+            if live is not None:
+                board.output.measure(live)
             info = live.info(now) if live is not None else stored_info(row)
             if not request.all and info.state is JobState.DONE:
                 continue

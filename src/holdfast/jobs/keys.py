@@ -47,14 +47,6 @@ def born_unix_s(key: str) -> float | None:
     return int(key[:8] + key[9:13], 16) / 1000
 
 
-def make(now_unix_s: float, random: bytes) -> str:
-    """A generated key: UUIDv7 of this time and ten random bytes."""
-    value = int(now_unix_s * 1000) << 80 | int.from_bytes(random[:10], "big")
-    value = value & ~(0xF << 76) & ~(0x3 << 62) | 7 << 76 | 2 << 62
-    digits = f"{value:032x}"
-    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
-
-
 def check(key: str, *, generated: bool, now_unix_s: float) -> Verdict:
     """Whether a start may be asked for under this key now.
 

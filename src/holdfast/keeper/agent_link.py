@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 KEEPER_FD_OPTION = "--keeper-fd"
 HELD_BY_ANOTHER = 75
-_LIVED_WELL_NS = 10_000_000_000
+_LIVED_WELL_NS = 1_000_000_000
 """After so long a life the next crash is a new trouble, and the first restart comes at once again."""
 _FIRST_WAIT_NS, _LONGEST_WAIT_NS = 100_000_000, 5_000_000_000
 

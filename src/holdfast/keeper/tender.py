@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from abc import ABC, abstractmethod
 
 from holdfast.keeper import connection, linux, messages, pump, sockets, supervision, tree
 from holdfast.keeper import loop as loops
@@ -33,12 +34,8 @@ class Place(NamedTuple):
     listener: sockets.Socket
 
 
-class Tender:
-    """One job at a time, from the moment it has a process until its end is recorded.
-
-    A subclass says who the roots of the tree are, and what follows when the end is recorded (``_recorded``), when
-    nothing is left to tend (``_parted``), and when stdin has been closed here (``_stdin_closed``).
-    """
+class Tender(ABC):
+    """One job at a time, from the moment it has a process until its end is recorded."""
 
     supervisor = control.BY_SHIM
 
@@ -67,17 +64,21 @@ class Tender:
 
     # What a subclass says.
 
+    @abstractmethod
     def _roots(self) -> list[int]:
-        raise NotImplementedError
+        """Processes whose descendants, with themselves, are the job's."""
 
+    @abstractmethod
     def _recorded(self) -> None:
-        raise NotImplementedError
+        """EXIT is on the disk and told."""
 
+    @abstractmethod
     def _parted(self) -> None:
-        raise NotImplementedError
+        """What the job left running has ended, too."""
 
+    @abstractmethod
     def _stdin_closed(self) -> None:
-        raise NotImplementedError
+        """The writing end of the job's stdin was closed here; whoever else holds it must let go."""
 
     # The job's life.
 

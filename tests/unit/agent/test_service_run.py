@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from holdfast.agent.board import LAZY_S
+from holdfast.client.calls import uuid7
 from holdfast.errors import StorageError
-from holdfast.jobs import keys
 from holdfast.keeper import messages
 from holdfast.types import Cause, JobId, JobState
 from holdfast.wire import messages as m
@@ -150,7 +150,7 @@ def test_a_generated_key_that_is_known_to_the_journal_alone_is_served_too(world:
 def test_a_key_past_its_horizon_or_from_the_future_is_refused(
     world: World, client: Client, age_s: float, code: int, ran: str
 ) -> None:
-    failure = client.failure(client.run("cmd", key=keys.make(EPOCH - age_s, bytes(10)), user_key=False))
+    failure = client.failure(client.run("cmd", key=uuid7(int((EPOCH - age_s) * 1000), bytes(10)), user_key=False))
     assert (failure.code, failure.ran) == (code, ran)
     assert not world.journal.jobs()
 

@@ -12,8 +12,8 @@ from holdfast.agent.housekeeping import Housekeeping
 from holdfast.agent.peer import Peer
 from holdfast.agent.recover import Recovery
 from holdfast.agent.service import Service
+from holdfast.client.calls import uuid7
 from holdfast.config import Settings
-from holdfast.jobs import keys
 from holdfast.jobs.admission import Admission
 from holdfast.store.interface import Finished
 from holdfast.store.memory import MemoryJournal
@@ -254,7 +254,7 @@ class World:
     def fresh_key(self) -> str:
         """A generated start key, born now."""
         self._keys += 1
-        return keys.make(self.unix_s(), self._keys.to_bytes(10, "big"))
+        return uuid7(int((self.unix_s()) * 1000), self._keys.to_bytes(10, "big"))
 
     def join(self, keeper: FakeKeeper | None = None) -> None:
         """Work with the (another) keeper."""

@@ -9,15 +9,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from holdfast.client.calls import uuid7
 from holdfast.jobs import keys
 from holdfast.jobs.keys import CLOCK_SLACK_S, HORIZON_S
 
 NOW = 1_800_000_000.0
 
 
+def make(unix_s: float, random: bytes) -> str:
+    """A generated key as clients make it."""
+    return uuid7(int(unix_s * 1000), random)
+
+
 @given(st.floats(0, 2**47 / 1000), st.binary(min_size=10, max_size=10))
 def test_a_generated_key_is_a_uuid_that_tells_its_birth(now: float, random: bytes) -> None:
-    key = keys.make(now, random)
+    key = make(now, random)
     parsed = uuid.UUID(key)
     assert (parsed.version, parsed.variant) == (7, uuid.RFC_4122)
     born = keys.born_unix_s(key)
@@ -26,9 +32,9 @@ def test_a_generated_key_is_a_uuid_that_tells_its_birth(now: float, random: byte
 
 
 def test_generated_keys_of_one_moment_differ_and_sort_by_birth() -> None:
-    first, second = keys.make(NOW, bytes(10)), keys.make(NOW, b"\x00" * 9 + b"\x01")
+    first, second = make(NOW, bytes(10)), make(NOW, b"\x00" * 9 + b"\x01")
     assert first != second
-    later = keys.make(NOW + 0.001, bytes(10))
+    later = make(NOW + 0.001, bytes(10))
     hashes = [keys.remembered(key, generated=True, now_unix_s=NOW).hash for key in (first, second, later)]
     assert hashes == sorted(hashes)
     assert {len(value) for value in hashes} == {16}
@@ -46,13 +52,13 @@ def test_generated_keys_of_one_moment_differ_and_sort_by_birth() -> None:
     ],
 )
 def test_the_horizon(age_s: float, verdict: str) -> None:
-    assert keys.check(keys.make(NOW - age_s, bytes(10)), generated=True, now_unix_s=NOW) == verdict
+    assert keys.check(make(NOW - age_s, bytes(10)), generated=True, now_unix_s=NOW) == verdict
 
 
 @given(st.floats(-2 * HORIZON_S, 2 * HORIZON_S), st.floats(0, 100 * HORIZON_S))
 def test_a_key_that_may_be_forgotten_is_refused_from_then_on(age_s: float, later_s: float) -> None:
     """The promise behind pruning: forgotten never turns into new, even if the clock is set back a little."""
-    key = keys.make(NOW - age_s, bytes(10))
+    key = make(NOW - age_s, bytes(10))
     born = keys.born_unix_s(key)
     assert born is not None
     if born < keys.droppable_before(NOW):
@@ -61,7 +67,7 @@ def test_a_key_that_may_be_forgotten_is_refused_from_then_on(age_s: float, later
 
 
 @pytest.mark.parametrize(
-    "key", ["", "build-42", str(uuid.UUID(int=0)), str(uuid.uuid4()), keys.make(NOW, bytes(10)).upper()]
+    "key", ["", "build-42", str(uuid.UUID(int=0)), str(uuid.uuid4()), make(NOW, bytes(10)).upper()]
 )
 def test_what_is_not_a_uuid7_is_no_generated_key(key: str) -> None:
     assert keys.check(key, generated=True, now_unix_s=NOW) == "invalid"
@@ -91,6 +97,6 @@ def test_a_users_key_is_remembered_as_a_hash() -> None:
 
 
 def test_a_user_may_name_a_key_like_a_uuid_without_meeting_a_generated_one() -> None:
-    name = keys.make(NOW, bytes(10))
+    name = make(NOW, bytes(10))
     user, generated = (keys.remembered(name, generated=flag, now_unix_s=NOW) for flag in (False, True))
     assert user.hash != generated.hash
