@@ -1,0 +1,1 @@
+"""Experiments and tools that show what Holdfast holds on to."""
