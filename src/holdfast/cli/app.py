@@ -46,6 +46,8 @@ VERBS: Final = {
     "version": "Print the versions of client, agent and protocol.",
 }
 """Verb -> one line of help. Module and command have the verb's name; aliases are in ``ALIASES``."""
+HIDDEN: Final = ("stdio",)
+"""Verbs for programs: not listed and not suggested."""
 ALIASES: Final = {"status": "ps"}
 
 EXAMPLES: Final = """\
@@ -63,7 +65,7 @@ class Verbs(click.Group):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         name = ALIASES.get(cmd_name, cmd_name)
-        if name not in VERBS:
+        if name not in VERBS and name not in HIDDEN:
             return None
         module = importlib.import_module(f"holdfast.cli.{name}")
         command: click.Command = module.command
