@@ -53,8 +53,14 @@ KEY_BYTES: Final = 255
 """Longest start key of a user, in UTF-8 bytes."""
 NAME_CHARS: Final = 64
 """Job ids, users, groups, features."""
+PRINCIPAL_CHARS: Final = 128
+"""A principal's name: `user@machine`, where a machine's own name may have 64."""
+ADDRESS_CHARS: Final = 300
+"""An address as text: a host name of 253, a scheme, a port."""
 SECONDS: Final = 315_360_000
 """Longest duration in a request: ten years."""
+INVITATION_S: Final = 604_800
+"""Longest life of an invitation: seven days."""
 ARGV_ITEMS: Final = 131_072
 """Arguments of one command; the 2 MiB of the body usually end earlier."""
 ENV_ITEMS: Final = 16_384

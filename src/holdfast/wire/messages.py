@@ -21,12 +21,16 @@ from holdfast.wire.requests import (
     AnyRequest,
     Forget,
     Get,
+    Invite,
     Leftovers,
     List,
+    Principals,
     Prune,
     Read,
     Request,
     Retry,
+    Revoke,
+    RoleName,
     Run,
     Shutdown,
     Signal,
@@ -55,6 +59,8 @@ __all__ = [
     "Get",
     "GoAway",
     "Hello",
+    "Invite",
+    "InviteAnswer",
     "JobAnswer",
     "JobsAnswer",
     "Leftover",
@@ -62,6 +68,9 @@ __all__ = [
     "LeftoversAnswer",
     "List",
     "Opened",
+    "PrincipalInfo",
+    "Principals",
+    "PrincipalsAnswer",
     "Prune",
     "PruneAnswer",
     "Read",
@@ -69,6 +78,9 @@ __all__ = [
     "Request",
     "ResultAnswer",
     "Retry",
+    "Revoke",
+    "RevokeAnswer",
+    "RoleName",
     "Run",
     "Shutdown",
     "Signal",
@@ -294,6 +306,51 @@ class StatusAnswer(msgspec.Struct, frozen=True, omit_defaults=True):
     state_dir: str
     jobs: dict[str, int]
     counters: dict[str, int]
+    listeners: list[str] = []
+    network: dict[str, int] = {}
+    disk: dict[str, int] = {}
+    policy: str = ""
+
+
+class InviteAnswer(msgspec.Struct, frozen=True):
+    """Answer to INVITE. ``invitation`` is a secret: who reads it first can enrol with ``role``."""
+
+    invitation: str
+    id: str
+    role: RoleName
+    expires_unix_s: float
+
+    def __repr__(self) -> str:
+        """Without the secret: an answer may end in a log or a traceback."""
+        return f"InviteAnswer(id={self.id!r}, role={self.role!r}, expires_unix_s={self.expires_unix_s!r})"
+
+
+class PrincipalInfo(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One principal. A revoked one stays listed, and its name is never given to another key."""
+
+    name: str
+    fingerprint: str
+    role: str
+    state: Literal["active", "revoked"] = "active"
+    enrolled_unix_s: float = 0.0
+    seen_unix_s: float | None = None
+    revoked_unix_s: float | None = None
+    connections: int = 0
+
+
+class PrincipalsAnswer(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Answer to PRINCIPALS."""
+
+    principals: tuple[PrincipalInfo, ...] = ()
+
+
+class RevokeAnswer(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Answer to REVOKE: what was ended with the key."""
+
+    principal: str
+    connections: int = 0
+    jobs_cancelled: int = 0
+    jobs_stopped: int = 0
 
 
 # --- codecs ----------------------------------------------------------------------------------------------------------

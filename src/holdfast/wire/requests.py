@@ -22,6 +22,8 @@ Bytes = Annotated[int, Meta(ge=0, le=limits.OFFSET)]
 Key = Annotated[str, Meta(min_length=1, max_length=limits.KEY_BYTES)]
 """Counted in characters here and in UTF-8 bytes by ``messages.decode_request``."""
 Name = Annotated[str, Meta(max_length=limits.NAME_CHARS)]
+PrincipalName = Annotated[str, Meta(min_length=1, max_length=limits.PRINCIPAL_CHARS)]
+RoleName = Literal["viewer", "runner", "operator", "admin"]
 
 if TYPE_CHECKING:
     RetentionAsked = Retention
@@ -169,6 +171,25 @@ class Shutdown(Request, frozen=True, tag="shutdown"):
     jobs: bool = False
 
 
+class Invite(Request, frozen=True, tag="invite"):
+    """Open an invitation: one more principal may enrol with ``role`` within ``ttl_s`` seconds."""
+
+    role: RoleName = "operator"
+    ttl_s: Annotated[float, Meta(ge=1, le=limits.INVITATION_S)] = 600.0
+    address: Annotated[str, Meta(max_length=limits.ADDRESS_CHARS)] = ""
+
+
+class Principals(Request, frozen=True, tag="principals"):
+    """Everybody who is or was enrolled here."""
+
+
+class Revoke(Request, frozen=True, tag="revoke"):
+    """Withdraw a principal's key at once and for good; its connections end, its jobs go on unless ``jobs``."""
+
+    principal: PrincipalName
+    jobs: bool = False
+
+
 AnyRequest = (
     Run
     | Get
@@ -185,6 +206,9 @@ AnyRequest = (
     | Leftovers
     | Status
     | Shutdown
+    | Invite
+    | Principals
+    | Revoke
 )
 REQUEST_NAMES: Final = tuple(sorted(str(kind.__struct_config__.tag) for kind in AnyRequest.__args__))
 

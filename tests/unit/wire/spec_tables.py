@@ -146,6 +146,9 @@ NOTES: Final[dict[str, str]] = {
     "Prune.older_than_s": "absent: the agent's own retention",
     "Leftovers.end": "kill them",
     "Shutdown.jobs": "end the jobs, too",
+    "Invite.ttl_s": "how long the invitation is open",
+    "Invite.address": "goes into the invitation as the address to connect to; absent: one that the agent listens on",
+    "Revoke.jobs": "cancel its waiting jobs and stop its running ones",
     "Accepted.deduplicated": "the key was known; nothing new was started by this request",
     "Accepted.queued_before": "jobs waiting in front",
     "Opened.lengths": "channel to present length",
@@ -153,6 +156,18 @@ NOTES: Final[dict[str, str]] = {
     "Opened.offsets": "channel to where it starts: committed size of stdin, or the start of the tail",
     "JobsAnswer.more": "older ones follow: ask with `before` = the last id",
     "WriteAnswer.committed": "bytes of stdin, all recorded",
+    "StatusAnswer.listeners": "addresses that are listened on",
+    "StatusAnswer.network": "counters of the accept loop",
+    "StatusAnswer.disk": "`free_bytes` and `total_bytes` of the state directory's file system",
+    "StatusAnswer.policy": "start of the policy file's hash; empty: there is none; or `invalid: ` and the reason",
+    "InviteAnswer.invitation": 'see "Invitations"',
+    "InviteAnswer.id": "the invitation's id, no secret",
+    "PrincipalInfo.fingerprint": "of its key, `hf:` and 32 characters",
+    "PrincipalInfo.seen_unix_s": "when it last connected; absent: never",
+    "PrincipalInfo.connections": "open now",
+    "RevokeAnswer.connections": "that were open and were ended",
+    "RevokeAnswer.jobs_cancelled": "that were waiting",
+    "RevokeAnswer.jobs_stopped": "that were running and were told to end",
     "VerifyAnswer.mismatches": "one line each; empty: all as recorded",
 }
 
@@ -177,6 +192,7 @@ ANSWERS: Final = [
 ]
 SHARED: Final[list[type[msgspec.Struct]]] = [
     messages.Leftover,
+    messages.PrincipalInfo,
     shared.Retention,
     shared.Receipt,
     shared.ExitStatus,
@@ -207,7 +223,7 @@ def describe(kind: mi.Type) -> str:
             return " or ".join(f"`{member.value}`" for member in kind.cls)
         case mi.UnionType():
             return " or ".join(describe(t) for t in kind.types if not isinstance(t, mi.NoneType))
-        case mi.VarTupleType():
+        case mi.VarTupleType() | mi.ListType():
             return f"array of {describe(kind.item_type)}"
         case mi.TupleType():
             return "[" + ", ".join(describe(t) for t in kind.item_types) + "]"
