@@ -20,16 +20,23 @@ from holdfast.wire.messages import (
     ErrorCode,
     Forget,
     Get,
+    Invite,
+    InviteAnswer,
     JobAnswer,
     JobsAnswer,
     Leftovers,
     LeftoversAnswer,
     List,
+    Principals,
+    PrincipalsAnswer,
     Prune,
     PruneAnswer,
     Request,
     ResultAnswer,
     Retry,
+    Revoke,
+    RevokeAnswer,
+    RoleName,
     Run,
     Shutdown,
     Signal,
@@ -292,6 +299,21 @@ def leftovers(*, end: bool) -> Call[LeftoversAnswer]:
 def status() -> Call[StatusAnswer]:
     """What the agent is and does."""
     return Call(Status(), lambda header: decode(header, StatusAnswer))
+
+
+def invite(role: RoleName, ttl: float, address: str) -> Call[InviteAnswer]:
+    """A new invitation. Asked again after a cut it is another one; nobody knows the secret of the first."""
+    return Call(Invite(role, ttl, address), lambda header: decode(header, InviteAnswer))
+
+
+def principals() -> Call[PrincipalsAnswer]:
+    """Everybody who is or was enrolled."""
+    return Call(Principals(), lambda header: decode(header, PrincipalsAnswer))
+
+
+def revoke(principal: str, *, jobs: bool) -> Call[RevokeAnswer]:
+    """Withdraw a principal's key."""
+    return Call(Revoke(principal, jobs), lambda header: decode(header, RevokeAnswer))
 
 
 def shutdown(*, jobs: bool) -> Call[DoneAnswer]:

@@ -19,7 +19,17 @@ from holdfast.client.feed import JobFeed, ReadPlan
 from holdfast.client.handles import MAX_OUTPUT_BYTES, HostBase, JobBase, LinkChange
 from holdfast.client.stdin import InputFeed
 from holdfast.types import Channel, JobInfo, Receipt
-from holdfast.wire.messages import DoneAnswer, Leftover, PruneAnswer, StatusAnswer, VerifyAnswer
+from holdfast.wire.messages import (
+    DoneAnswer,
+    InviteAnswer,
+    Leftover,
+    PrincipalInfo,
+    PruneAnswer,
+    RevokeAnswer,
+    RoleName,
+    StatusAnswer,
+    VerifyAnswer,
+)
 
 if TYPE_CHECKING:
     from typing import Unpack
@@ -174,6 +184,31 @@ class Host(HostBase[Connection]):
     def leftovers(self, *, end: bool = False) -> tuple[Leftover, ...]:
         """Live processes that came from finished or forgotten jobs; ``end`` kills them."""
         return self._connection.call(calls.leftovers(end=end)).processes
+
+    def invite(self, *, role: RoleName = "operator", ttl: float = 600.0, address: str = "") -> InviteAnswer:
+        """An invitation for one more client, good once; ``.invitation`` is the secret string to hand over.
+
+        Args:
+            role: What the holder may do, once enrolled.
+            ttl: Seconds for which it can be used, 1 to 604 800.
+            address: Where the agent is reached from there, as tls://HOST:PORT; empty: where it listens.
+
+        Raises:
+            Conflict: the agent listens nowhere.
+        """
+        return self._connection.call(calls.invite(role, ttl, address))
+
+    def principals(self) -> tuple[PrincipalInfo, ...]:
+        """Everybody who is or was enrolled; revoked ones stay, since their names are never given to another key."""
+        return self._connection.call(calls.principals()).principals
+
+    def revoke(self, principal: str, *, jobs: bool = False) -> RevokeAnswer:
+        """Withdraw a principal's key, at once and for good. Its running jobs go on unless ``jobs``.
+
+        Raises:
+            NotFound: nobody of this name is enrolled.
+        """
+        return self._connection.call(calls.revoke(principal, jobs=jobs))
 
     def shutdown(self, *, jobs: bool = False) -> DoneAnswer:
         """End the agent. Jobs go on, watched by the keeper, unless ``jobs``."""
