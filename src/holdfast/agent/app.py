@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Final
 
 import uvloop
 
+from holdfast.agent.access import Principal, Role
 from holdfast.agent.board import Board
 from holdfast.agent.housekeeping import Housekeeping
 from holdfast.agent.peer import Peer
@@ -235,7 +236,7 @@ class _App:
                 conn.close()
                 continue
             peer = Peer(self._service, credentials, self._loop.time())
-            peer.principal = _principal(credentials.uid)
+            peer.who = Principal(_principal(credentials.uid), Role.ADMIN, "unix", source=f"uid {credentials.uid}")
             self._service.peers.add(peer)
             self._service.counters["connections"] += 1
             task = self._loop.create_task(self._serve(conn, peer))

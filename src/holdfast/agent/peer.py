@@ -10,6 +10,7 @@ Rules of this module:
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, cast
 
 from holdfast.errors import LocalProtocolError, OffsetGone, StorageError
@@ -25,9 +26,10 @@ from holdfast.wire.link import (
     RequestReceived,
 )
 from holdfast.wire.messages import AnyEvent, ErrorCode, Failure
-from holdfast.wire.phases import Role
+from holdfast.wire.phases import Phase, Role
 
 if TYPE_CHECKING:
+    from holdfast.agent.access import Principal
     from holdfast.agent.service import Service
     from holdfast.transport.unix import Peer as Credentials
 
@@ -44,14 +46,16 @@ class Peer(asyncio.Protocol):
 
     Attributes:
         instance: The client process's id from HELLO; carries its leases over reconnects.
-        principal: Who it is, by the kernel's word.
+        who: Who it is, by the kernel's word or by a key; None: nobody has said yet.
         readers: Streams that read output.
+        on_lost: Called once when the connection has ended, after the service knows.
     """
 
     def __init__(self, service: Service, credentials: Credentials | None, now: float) -> None:
         self.link = Link(Role.AGENT, now=now)
         self.instance = ""
-        self.principal = ""
+        self.who: Principal | None = None
+        self.on_lost: Callable[[Peer], None] | None = None
         self.credentials = credentials
         self.readers: dict[int, Reader] = {}
         self._service = service
@@ -63,6 +67,16 @@ class Peer(asyncio.Protocol):
         self._warming = False
         self._later: list[tuple[int, AnyEvent]] = []
         self._later_timer: asyncio.TimerHandle | None = None
+
+    @property
+    def principal(self) -> str:
+        """The name of who it is; empty for nobody."""
+        return "" if self.who is None else self.who.name
+
+    @property
+    def greeted(self) -> bool:
+        """HELLO has come and was answered."""
+        return self.link.phase is not Phase.PRE
 
     # --- transport ---------------------------------------------------------------------------------------------------
 
@@ -89,6 +103,8 @@ class Peer(asyncio.Protocol):
         while self.link.next_event() is not None:
             pass
         self._service.peer_gone(self)
+        if self.on_lost is not None:
+            self.on_lost(self)
 
     def pause_writing(self) -> None:
         self._paused = True
@@ -156,6 +172,11 @@ class Peer(asyncio.Protocol):
         """Say CLOSE and end the connection."""
         self.link.close(code, text)
         self.flush()
+
+    def abort(self) -> None:
+        """End the connection without waiting for what is still to be sent."""
+        if self._transport is not None:
+            self._transport.abort()
 
     def tick(self, now: float) -> None:
         """Heartbeat and deadlines; called once a second for every peer."""

@@ -109,6 +109,10 @@ class Principals:
         self._write(list({**self._by_name, principal.name: principal}.values()))
         self._put(principal)
 
+    def revoke_in_memory(self, principal: Enrolled) -> None:
+        """What ``put`` would do, without the disk: to refuse a key at once matters more than to remember it."""
+        self._put(principal)
+
     def saw(self, name: str, unix_s: float) -> None:
         """Note that a principal was connected; written with the next change, or by ``save``."""
         principal = self._by_name[name]

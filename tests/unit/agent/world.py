@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
+from holdfast.agent.access import Principal
+from holdfast.agent.access import Role as AccessRole
 from holdfast.agent.board import Board
 from holdfast.agent.housekeeping import Housekeeping
 from holdfast.agent.peer import Peer
@@ -73,7 +75,7 @@ class Client:
         self._world = world
         self.link = Link(Role.CLIENT, now=world.loop.now, hello=m.Hello(1, 1, instance))
         self.peer = Peer(world.service, None, world.loop.now)
-        self.peer.principal = principal
+        self.peer.who = Principal(principal, AccessRole.ADMIN, "unix")
         world.service.peers.add(self.peer)
         self.transport = FakeTransport()
         self.peer.connection_made(self.transport)  # type: ignore[arg-type]
