@@ -20,7 +20,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final
 
@@ -45,9 +45,21 @@ _starting = threading.Lock()
 
 
 def connect(
-    state_dir: str, *, start: bool, timeout_s: float = START_S, cancelled: Callable[[], bool] = lambda: False
+    state_dir: str,
+    *,
+    start: bool,
+    timeout_s: float = START_S,
+    cancelled: Callable[[], bool] = lambda: False,
+    command: Sequence[str] | None = None,
 ) -> socket.socket:
     """A connection to the agent of a state directory, which is started if there is none and ``start`` is set.
+
+    Args:
+        state_dir: The agent's.
+        start: Start one if none runs.
+        timeout_s: Longest time for all of it.
+        cancelled: Asked in between; True: give up.
+        command: What starts an agent; None: ``agent_command``, a private one.
 
     Raises:
         ConnectFailed: none runs and none may be started, or it does not come up; the message ends with the last line
@@ -67,7 +79,10 @@ def connect(
         sock = _try(path)
         if sock is None and _keeper_lives(state_dir):
             sock = _await_socket(path, min(deadline, time.monotonic() + KEEPER_S), cancelled)
-        return sock if sock is not None else _start(state_dir, path, max(deadline, time.monotonic() + 1.0), cancelled)
+        if sock is not None:
+            return sock
+        pid = _spawn(state_dir, agent_command(state_dir) if command is None else command)
+        return _await_agent(pid, path, max(deadline, time.monotonic() + 1.0), cancelled)
 
 
 def is_older(software: str, ours: str) -> bool:
@@ -82,8 +97,8 @@ def agent_command(state_dir: str) -> list[str]:
     return [sys.executable, "-m", "holdfast", "agent", "run", "--embedded", "--state-dir", state_dir]
 
 
-def _start(state_dir: str, path: str, deadline: float, cancelled: Callable[[], bool]) -> socket.socket:
-    pid = _spawn(state_dir)
+def _await_agent(pid: int, path: str, deadline: float, cancelled: Callable[[], bool]) -> socket.socket:
+    """A connection to an agent that was just spawned."""
     try:
         watched = os.pidfd_open(pid)
     except OSError:
@@ -98,7 +113,7 @@ def _start(state_dir: str, path: str, deadline: float, cancelled: Callable[[], b
     return sock
 
 
-def _spawn(state_dir: str) -> int:
+def _spawn(state_dir: str, command: Sequence[str]) -> int:
     """Start the agent as nobody's child: it outlives us, and its end is not ours to reap.
 
     The shell is the short-lived parent that makes it so; it is given the command as words, never as text.
@@ -106,7 +121,7 @@ def _spawn(state_dir: str) -> int:
     log = os.open(os.path.join(state_dir, LOG), os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
     try:
         shell = subprocess.run(
-            ["/bin/sh", "-c", '"$@" >&2 & echo $!', "sh", *agent_command(state_dir)],
+            ["/bin/sh", "-c", '"$@" >&2 & echo $!', "sh", *command],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=log,
