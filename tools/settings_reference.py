@@ -15,13 +15,19 @@ MEANING = {
     "retention_s": "how long finished jobs and their output are kept",
     "idle_exit_s": "how long the private agent stays when nothing is running and nobody is connected",
     "spool_share": "part of the disk that kept output may fill",
+    "listen": "list of addresses such as `tls://10.0.0.5:7420` that `agent run` serves; a private agent does not",
+    "metrics": "`ADDR:PORT` where the agent answers Prometheus",
+    "max_connections": "connections that an agent serves at once",
+    "max_connections_per_principal": "connections of one enrolled key at once",
+    "max_strangers": "connections that are not authenticated yet; from half of it on some are dropped at random",
+    "max_strangers_per_source": "those of one IPv4 address or IPv6 /64; four times as many if it authenticated of late",
     "log_level": "`debug`, `info`, `warning` or `error`; `debug` also shows tracebacks",
     "output": "form of listings: `table`, `wide`, `json`, `jsonl` or `name`",
     "color": "`auto`, `always` or `never`",
     "state_dir": "folder of the agent's socket, journal, output and log",
     "cache_dir": "folder of what can be made again",
 }
-FIELDS = [field for field in config.Settings.__struct_fields__ if field not in ("config_dir", "origins")]
+FIELDS = [field for field in config.Settings.__struct_fields__ if field not in ("config_dir", "any_address", "origins")]
 PLACES = {"state_dir": "`$XDG_STATE_HOME/holdfast`", "cache_dir": "`$XDG_CACHE_HOME/holdfast`"}
 
 
@@ -48,4 +54,6 @@ def _default(field: str, value: object) -> str:
         return "kill-after=60s attached, keep detached"
     if field.endswith("_s") and isinstance(value, float):
         return format_duration(value)
+    if value in ((), ""):
+        return "none"
     return "10%" if field == "spool_share" else str(value)

@@ -31,7 +31,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that can be set. ``origins`` names for each field a flag, a variable, a file, or ``default``.
 
     ``on_disconnect`` None means by kind of job: ``kill-after=60s`` attached, ``keep`` detached. ``spool_share`` is the
-    part of the disk that finished output may fill. Durations are seconds.
+    part of the disk that finished output may fill. ``listen`` are addresses of the network that an agent serves beside
+    its local socket, ``metrics`` is ADDR:PORT or empty; ``any_address`` allows both to be every address of the host,
+    and is to be set by a flag alone. Durations are seconds.
     """
 
     state_dir: str
@@ -46,6 +48,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     retention_s: float = 7 * 86_400.0
     idle_exit_s: float = 600.0
     spool_share: float = 0.10
+    listen: tuple[str, ...] = ()
+    any_address: bool = False
+    metrics: str = ""
+    max_connections: int = 12_000
+    max_connections_per_principal: int = 64
+    max_strangers: int = 128
+    max_strangers_per_source: int = 16
     log_level: str = "info"
     output: str = "table"
     color: str = "auto"
@@ -169,6 +178,18 @@ def _text(value: object, where: str) -> str:
     return value
 
 
+def _texts(value: object, where: str) -> tuple[str, ...]:
+    if not isinstance(value, (list, tuple)):
+        raise SettingsError(f"{where}: {value!r} is not a list of texts")
+    return tuple(_text(item, where) for item in value)
+
+
+def _switch(value: object, where: str) -> bool:
+    if not isinstance(value, bool):
+        raise SettingsError(f"{where}: {value!r} is neither true nor false")
+    return value
+
+
 def _path(value: object, where: str) -> str:
     return os.path.abspath(os.path.expanduser(_text(value, where)))
 
@@ -236,11 +257,19 @@ _READERS: Final[Mapping[str, _Reader]] = {
     "retention_s": _duration,
     "idle_exit_s": _duration,
     "spool_share": _share,
+    "listen": _texts,
+    "any_address": _switch,
+    "metrics": _text,
+    "max_connections": _count,
+    "max_connections_per_principal": _count,
+    "max_strangers": _count,
+    "max_strangers_per_source": _count,
     "log_level": _one_of(LOG_LEVELS),
     "output": _one_of(OUTPUTS),
     "color": _one_of(COLORS),
 }
-_IN_FILES: Final = tuple(field for field in _READERS if field != "config_dir")
+_IN_FILES: Final = tuple(field for field in _READERS if field not in ("config_dir", "any_address"))
+"""A file cannot move itself, nor open an agent to every network by having been copied to another machine."""
 
 VARIABLES: Final[Mapping[str, str]] = {
     "HOLDFAST_STATE_DIR": "state_dir",

@@ -53,6 +53,19 @@ def test_values_are_read_as_people_write_them(env: dict[str, str], tmp_path: Pat
     assert settings.grace_s == 3.0
 
 
+def test_addresses_of_the_network_are_a_list_and_every_address_needs_a_flag(
+    env: dict[str, str], tmp_path: Path
+) -> None:
+    file = tmp_path / "other.toml"
+    write(file, 'listen = ["tls://10.0.0.5", "tls://[::1]:7421"]\nmax_connections_per_principal = 3')
+    settings = config.load({**env, "HOLDFAST_CONFIG": str(file)}, {"any_address": True})
+    assert settings.listen == ("tls://10.0.0.5", "tls://[::1]:7421")
+    assert settings.any_address
+    assert settings.max_connections_per_principal == 3
+    assert config.load(env, {"listen": ("tls://127.0.0.1:0",)}).origins["listen"] == "flag"
+    assert config.load(env).listen == ()
+
+
 @pytest.mark.parametrize(
     "line",
     [
@@ -67,6 +80,10 @@ def test_values_are_read_as_people_write_them(env: dict[str, str], tmp_path: Pat
         "spool_share = 2",
         'on_disconnect = "wait"',
         'host = ""',
+        'listen = "tls://127.0.0.1"',
+        "listen = [1]",
+        "any_address = true",
+        "max_connections = 0",
         "not toml",
     ],
 )

@@ -53,4 +53,6 @@ def _text(settings: Settings, name: str) -> str:
     value = getattr(settings, name)
     if name == "on_disconnect":
         return "by kind of job" if value is None else policy_text(value)
+    if isinstance(value, tuple):
+        return ", ".join(value)
     return f"{value:g}" if isinstance(value, float) else str(value)
