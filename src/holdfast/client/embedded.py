@@ -92,9 +92,10 @@ def is_older(software: str, ours: str) -> bool:
     return name == our_name and _numbers(version) < _numbers(our_version)
 
 
-def agent_command(state_dir: str) -> list[str]:
-    """The command line that starts a private agent."""
-    return [sys.executable, "-m", "holdfast", "agent", "run", "--embedded", "--state-dir", state_dir]
+def agent_command(state_dir: str, *, private: bool = True) -> list[str]:
+    """The command line that starts an agent: a private one, which leaves by itself, or one that stays."""
+    kind = ["--embedded"] if private else []
+    return [sys.executable, "-m", "holdfast", "agent", "run", *kind, "--state-dir", state_dir]
 
 
 def _await_agent(pid: int, path: str, deadline: float, cancelled: Callable[[], bool]) -> socket.socket:
