@@ -261,3 +261,15 @@ class SettingsError(HoldfastError):
     """A settings file or environment variable holds a value that cannot be used."""
 
     ran: Ran = "no"
+
+
+class InvitationError(HoldfastError):
+    """An invitation that cannot be read, or cannot be made from these values; nothing was sent."""
+
+    ran: Ran = "no"
+
+
+class IdentityError(HoldfastError):
+    """A key or certificate that cannot be used; nothing was sent."""
+
+    ran: Ran = "no"

@@ -61,6 +61,14 @@ SECONDS: Final = 315_360_000
 """Longest duration in a request: ten years."""
 INVITATION_S: Final = 604_800
 """Longest life of an invitation: seven days."""
+INVITATION_CHARS: Final = 1024
+"""An invitation as text, with line breaks that a terminal may have put into it."""
+SECRET_BYTES: Final = 16
+"""Secret of an invitation: 128 random bits are beyond guessing, so nothing slower than a hash is needed."""
+NONCE_BYTES: Final = 32
+"""Each side's random part of an enrolment."""
+CERTIFICATE_BYTES: Final = 2 * KIB
+"""A certificate in DER: one of an Ed25519 key has some 350, and in base64 it must fit a header before WELCOME."""
 ARGV_ITEMS: Final = 131_072
 """Arguments of one command; the 2 MiB of the body usually end earlier."""
 ENV_ITEMS: Final = 16_384
