@@ -140,7 +140,8 @@ def test_the_agents_life(agent: AgentUnderTest) -> None:
     cli = Cli(agent.state_dir)
     assert cli("agent", "start").returncode == 0
     status = json.loads(cli("agent", "status", "--json").stdout)
-    assert set(status) == {"agent", "keeper", "socket", "state_dir", "jobs", "counters"}
+    network = {"listeners", "network", "disk", "policy"}
+    assert set(status) == {"agent", "keeper", "socket", "state_dir", "jobs", "counters"} | network
     assert cli("agent", "start").returncode == 0
     assert json.loads(cli("agent", "status", "--json").stdout)["agent"]["pid"] == status["agent"]["pid"]
     assert b"pid" in cli("agent", "status").stdout

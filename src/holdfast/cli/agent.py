@@ -10,14 +10,15 @@ from typing import Any, Final
 import click
 import msgspec
 
-from holdfast.cli import exit_codes
+from holdfast.cli import agent_keys, exit_codes
+from holdfast.cli.agent_network import Network, network_options
 from holdfast.cli.documents import rfc3339, to_pretty_json
 from holdfast.cli.options import DURATION, AgentVerb, json_flag
 from holdfast.cli.out import write_all
-from holdfast.cli.session import Session, collect_garbage
+from holdfast.cli.session import LOCAL, NoLocalAgent, Session, collect_garbage
 from holdfast.config import load
-from holdfast.errors import ConnectFailed
-from holdfast.units import format_duration
+from holdfast.errors import ConnectFailed, HoldfastError
+from holdfast.units import format_duration, format_size
 from holdfast.wire.messages import StatusAnswer
 
 STOP_S: Final = 10.0
@@ -31,27 +32,81 @@ def command() -> None:
     """
 
 
+for _verb in (agent_keys.invite, agent_keys.principals, agent_keys.revoke):
+    command.add_command(_verb)
+
+
 @command.command(name="run")
 @click.option("--state-dir", metavar="DIR", help="Where the agent keeps its state (HOLDFAST_STATE_DIR).")
 @click.option("--embedded", is_flag=True, help="As a user's private agent: leave when nothing needs it.")
 @click.option(
     "--keeper-fd", type=click.IntRange(0), metavar="N", help="Socket of the keeper that starts this agent again."
 )
-def run(state_dir: str | None, embedded: bool, keeper_fd: int | None) -> int:
+@network_options
+def run(
+    state_dir: str | None,
+    embedded: bool,
+    keeper_fd: int | None,
+    listen: tuple[str, ...],
+    any_address: bool,
+    metrics: str | None,
+) -> int:
     """Run the agent in the foreground until it is told to leave (`agent stop`, SIGTERM)."""
     from holdfast.agent import app
 
-    settings = load(overrides={"state_dir": state_dir})
+    network = {"listen": listen or None, "any_address": any_address or None, "metrics": metrics}
+    settings = load(overrides={"state_dir": state_dir, **network})
     collect_garbage()
     return app.run(state_dir=settings.state_dir, embedded=embedded, keeper_fd=keeper_fd, settings=settings)
 
 
 @command.command(cls=AgentVerb, name="start")
-def start(session: Session) -> int:
-    """Start the local agent if none runs; return when it answers."""
-    with session.connect() as host:
-        session.voice.note(f"the agent runs, pid {host.status().agent.get('pid')}")
+@network_options
+def start(session: Session, listen: tuple[str, ...], any_address: bool, metrics: str | None) -> int:
+    """Start the local agent if none runs; return when it answers.
+
+    With --listen or --metrics it is no private one: it stays until it is told to leave.
+    """
+    network = Network(listen, any_address, metrics)
+    if network and session.settings.host != LOCAL:
+        raise click.UsageError("--listen and --metrics are for the agent of this machine; leave -H out")
+    if network:
+        _start_for_others(session, network)
+    with session.connect(start=not network) as host:
+        status = host.status()
+    session.voice.note(f"the agent runs, pid {status.agent.get('pid')}")
+    for address in status.listeners:
+        session.voice.note(f"it listens on {address}")
     return exit_codes.OK
+
+
+def _start_for_others(session: Session, network: Network) -> None:
+    """Start an agent that listens; one that runs already is left as it is.
+
+    Raises:
+        HoldfastError: one runs already.
+        NoLocalAgent: it does not come up.
+    """
+    from holdfast.client import embedded
+
+    settings = session.settings
+    try:
+        with session.connect(start=False) as host:
+            pid = host.status().agent.get("pid")
+    except ConnectFailed:
+        pid = None
+    if pid is not None:
+        raise HoldfastError(
+            f"an agent runs already, pid {pid}: `holdfast agent stop` first; jobs go on meanwhile",
+            ran="no",
+        )
+    program = embedded.agent_command(settings.state_dir, private=False)
+    try:
+        embedded.connect(
+            settings.state_dir, start=True, timeout_s=settings.connect_timeout_s, command=[*program, *network.argv()]
+        ).close()
+    except ConnectFailed as exc:
+        raise NoLocalAgent(str(exc), ran="no") from exc
 
 
 @command.command(cls=AgentVerb, name="stop")
@@ -110,6 +165,10 @@ def status_text(answer: StatusAnswer) -> str:
         ("state", answer.state_dir),
         ("jobs", _counts(answer.jobs)),
         ("counters", _counts(answer.counters)),
+        ("listens", ", ".join(answer.listeners) or "on its own socket alone"),
+        ("network", _counts(answer.network)),
+        ("disk", _disk(answer.disk)),
+        ("policy", answer.policy or "none: roles alone decide"),
     ]
     return "\n".join(f"{name:9} {text}" for name, text in facts)
 
@@ -127,6 +186,12 @@ def _process(facts: dict[str, Any]) -> str:
 
 def _counts(counts: dict[str, int]) -> str:
     return ", ".join(f"{count} {name}" for name, count in counts.items()) or "none"
+
+
+def _disk(facts: dict[str, int]) -> str:
+    if "free_bytes" not in facts or "total_bytes" not in facts:
+        return "unknown"
+    return f"{format_size(facts['free_bytes'])} of {format_size(facts['total_bytes'])} free"
 
 
 def _pids(status: StatusAnswer, *, with_keeper: bool) -> list[int]:

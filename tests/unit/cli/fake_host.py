@@ -7,7 +7,16 @@ from typing import Any
 
 from holdfast.errors import HoldfastError, NotFound
 from holdfast.types import Cause, ChannelRecord, ExitStatus, JobInfo, JobState, Receipt
-from holdfast.wire.messages import Leftover, PruneAnswer, StatusAnswer, VerifyAnswer, Welcome
+from holdfast.wire.messages import (
+    InviteAnswer,
+    Leftover,
+    PrincipalInfo,
+    PruneAnswer,
+    RevokeAnswer,
+    StatusAnswer,
+    VerifyAnswer,
+    Welcome,
+)
 
 JOB = "0123456789ab"
 
@@ -91,8 +100,15 @@ class FakeHost:
         self.left: tuple[Leftover, ...] = ()
         self.welcome = Welcome(1, "agent", "incarnation", "boot", "me", host="box", software="holdfast/9.9")
 
+        self.answer = StatusAnswer({"pid": 1}, {"pid": 2}, "/s", "/d", {"running": 1}, {})
+        self.invited: list[dict[str, Any]] = []
+        self.enrolled: tuple[PrincipalInfo, ...] = ()
+        self.connect_error: HoldfastError | None = None
+
     def connect(self, address: str, **options: Any) -> FakeHost:
         """Stands in for ``holdfast.connect``."""
+        if self.connect_error is not None:
+            raise self.connect_error
         self.connected = {"address": address, **options}
         return self
 
@@ -111,7 +127,19 @@ class FakeHost:
         return self.infos
 
     def status(self) -> StatusAnswer:
-        return StatusAnswer({"pid": 1}, {"pid": 2}, "/s", "/d", {"running": 1}, {})
+        return self.answer
+
+    def invite(self, **options: Any) -> InviteAnswer:
+        self.invited.append(options)
+        return InviteAnswer("hf1.secret", "0011223344556677", options["role"], 1.7e9)
+
+    def principals(self) -> tuple[PrincipalInfo, ...]:
+        return self.enrolled
+
+    def revoke(self, principal: str, *, jobs: bool = False) -> RevokeAnswer:
+        if principal not in {info.name for info in self.enrolled}:
+            raise NotFound(f"nobody is enrolled as {principal}", code=302)
+        return RevokeAnswer(principal, 2, 3, 4 if jobs else 0)
 
     def prune(self, older_than: float | None = None) -> PruneAnswer:
         return PruneAnswer(3, 2048)
