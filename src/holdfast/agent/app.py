@@ -20,16 +20,18 @@ from typing import TYPE_CHECKING, Final
 
 import uvloop
 
-from holdfast.agent.access import Principal, Role
+from holdfast.agent.accept import Acceptor, login
 from holdfast.agent.board import Board
+from holdfast.agent.gate import Gate
 from holdfast.agent.housekeeping import Housekeeping
-from holdfast.agent.peer import Peer
+from holdfast.agent.keyring import Keyring
+from holdfast.agent.network import Bound
 from holdfast.agent.recover import Recovery
 from holdfast.agent.service import Service
-from holdfast.errors import HoldfastError, StorageError
+from holdfast.errors import HoldfastError, IdentityError, SettingsError, StorageError
 from holdfast.jobs.admission import Admission
 from holdfast.jobs.stimuli import StopAsked
-from holdfast.keeper.launch import HELD_BY_ANOTHER, NOFILE_VARIABLE, inherit_keeper, start_keeper
+from holdfast.keeper.launch import CORE_VARIABLE, HELD_BY_ANOTHER, NOFILE_VARIABLE, inherit_keeper, start_keeper
 from holdfast.store.interface import Finished
 from holdfast.store.journal import Journal
 from holdfast.transport import unix
@@ -45,6 +47,8 @@ KEEPER_AGAIN_S: Final = 0.2
 """After the keeper's death the agent starts another one so soon; longer after each failure."""
 COLLECT_AFTER: Final = 20_000
 """New containers between two looks of the garbage collector: jobs leave almost no cycles behind."""
+CANNOT_SERVE: Final = 73
+"""Exit status of an agent that cannot use its directory, an address or a key (EX_CANTCREAT, sysexits.h)."""
 JOURNAL_TROUBLE: Final = 74
 """Exit status of an agent whose journal cannot be used (EX_IOERR, sysexits.h)."""
 
@@ -65,12 +69,18 @@ def run(*, state_dir: str, embedded: bool, keeper_fd: int | None, settings: Sett
         lock = _lock(state_dir)
     except OSError as exc:
         _say(f"cannot use the state directory {state_dir}: {exc.strerror}")
-        return 73
+        return CANNOT_SERVE
     if lock is None:
         _say(f"another agent holds {state_dir}")
         return HELD_BY_ANOTHER
     _raise_descriptor_limit()
-    return uvloop.run(_App(state_dir, embedded, settings).main(keeper_fd))
+    _leave_no_core()
+    try:
+        bound = Bound(settings, embedded=embedded, log=_say)
+    except SettingsError as exc:
+        _say(f"{exc}; nothing was started")
+        return CANNOT_SERVE
+    return uvloop.run(_App(state_dir, embedded, settings, bound).main(keeper_fd))
 
 
 def _lock(state_dir: str) -> int | None:
@@ -91,10 +101,11 @@ def _lock(state_dir: str) -> int | None:
 
 
 class _App:
-    def __init__(self, state_dir: str, embedded: bool, settings: Settings) -> None:
+    def __init__(self, state_dir: str, embedded: bool, settings: Settings, bound: Bound) -> None:
         self._state_dir = os.path.abspath(state_dir)
         self._embedded = embedded
         self._settings = settings
+        self._bound = bound
         self._stopping = asyncio.Event()
         self._stop_jobs = False
         self._idle_since: float | None = None
@@ -103,6 +114,11 @@ class _App:
     async def main(self, keeper_fd: int | None) -> int:
         loop = asyncio.get_running_loop()
         self._loop = loop
+        try:
+            keys = self._open_keys()
+        except (IdentityError, StorageError) as exc:
+            _say(f"{exc}; nothing was started")
+            return CANNOT_SERVE
         try:
             journal = self._open_journal(loop)
         except StorageError as exc:
@@ -146,23 +162,41 @@ class _App:
             loop.add_signal_handler(signum, self._stop, False)
         loop.add_signal_handler(signal.SIGHUP, lambda: None)
         try:
-            listener = unix.bind_listener(path)
+            self._listen(path, keys)
         except OSError as exc:
             _say(f"cannot listen on {path}: {exc.strerror}")
-            return 73
-        listener.setblocking(False)
-        loop.add_reader(listener, self._accept, listener)
+            return CANNOT_SERVE
         ticker = loop.call_later(1.0, self._tick)
         self._ticker = ticker
-        _say(f"agent {os.getpid()} serves {path}")
+        _say(f"agent {os.getpid()} serves {', '.join((path, *self._acceptor.addresses))}")
         await self._stopping.wait()
-        loop.remove_reader(listener)
-        listener.close()
+        self._acceptor.close()
         os.unlink(path)
         await self._end()
         return 0
 
     # --- start -------------------------------------------------------------------------------------------------------
+
+    def _open_keys(self) -> Keyring:
+        logins = {login(os.getuid()), login(0)}
+        keys = Keyring(self._state_dir, time.time, logins)
+        if self._bound.tls:
+            keys.open()
+        return keys
+
+    def _listen(self, path: str, keys: Keyring) -> None:
+        settings = self._settings
+        gate = Gate(per_source=settings.max_strangers_per_source, strangers=settings.max_strangers)
+        self._acceptor = Acceptor(
+            self._service,
+            gate,
+            max_connections=settings.max_connections,
+            max_per_principal=settings.max_connections_per_principal,
+            log=_say,
+        )
+        self._acceptor.listen_unix(path)
+        for listener in self._bound.tls:
+            self._acceptor.listen_tls(listener, keys)
 
     def _open_journal(self, loop: asyncio.AbstractEventLoop) -> Journal:
         def on_group(finished: list[Finished]) -> None:
@@ -190,7 +224,7 @@ class _App:
 
     def _argv(self) -> list[str]:
         argv = [sys.executable, "-m", "holdfast", "agent", "run", "--state-dir", self._state_dir]
-        return [*argv, "--embedded"] if self._embedded else argv
+        return [*argv, *(["--embedded"] if self._embedded else []), *self._bound.argv()]
 
     def _dismiss(self, keeper_fd: int) -> None:
         """Tell a keeper that started us that there is no point in trying again."""
@@ -218,33 +252,6 @@ class _App:
         self._board.crew.want(4)
         self._board.supervisors.keeper_came()
 
-    # --- connections -------------------------------------------------------------------------------------------------
-
-    def _accept(self, listener: socket.socket) -> None:
-        for _ in range(64):
-            try:
-                conn, _ = listener.accept()
-            except BlockingIOError:
-                return
-            except OSError as exc:
-                _say(f"cannot accept a connection: {exc.strerror}")
-                return
-            conn.setblocking(False)
-            unix.tune(conn)
-            credentials = unix.peer_credentials(conn)
-            if credentials.uid not in (os.getuid(), 0):
-                conn.close()
-                continue
-            peer = Peer(self._service, credentials, self._loop.time())
-            peer.who = Principal(_principal(credentials.uid), Role.ADMIN, "unix", source=f"uid {credentials.uid}")
-            self._service.peers.add(peer)
-            self._service.counters["connections"] += 1
-            task = self._loop.create_task(self._serve(conn, peer))
-            task.add_done_callback(_report)
-
-    async def _serve(self, conn: socket.socket, peer: Peer) -> None:
-        await self._loop.connect_accepted_socket(lambda: peer, conn)
-
     def _tick(self) -> None:
         now = self._loop.time()
         self._ticker = self._loop.call_later(1.0, self._tick)
@@ -252,7 +259,7 @@ class _App:
             peer.tick(now)
         if not self._embedded:
             return
-        busy = bool(self._board.jobs or self._service.peers)
+        busy = bool(self._board.jobs or self._service.peers or self._bound.tls)
         if busy or self._idle_since is None:
             self._idle_since = None if busy else now
         elif now - self._idle_since >= self._settings.idle_exit_s:
@@ -323,18 +330,11 @@ def _raise_descriptor_limit() -> None:
         _say(f"the limit of {soft} descriptors stays: {exc}")
 
 
-def _report(task: asyncio.Task[None]) -> None:
-    if not task.cancelled() and task.exception() is not None:
-        _say(f"a connection failed: {task.exception()!r}")
-
-
-def _principal(uid: int) -> str:
-    import pwd
-
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return str(uid)
+def _leave_no_core() -> None:
+    """A core of the agent would hold keys and the output of jobs. Commands get the limit that we were started with."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_CORE)
+    os.environ.setdefault(CORE_VARIABLE, str(soft))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, hard))
 
 
 def _say(line: str) -> None:

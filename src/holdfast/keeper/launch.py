@@ -18,6 +18,8 @@ from holdfast.keeper import messages
 KEEPER_FD_OPTION = "--keeper-fd"
 NOFILE_VARIABLE = "HOLDFAST_COMMAND_NOFILE"
 """In the environment of agent and keeper: the soft limit of descriptors that commands get."""
+CORE_VARIABLE = "HOLDFAST_COMMAND_CORE"
+"""In the environment of agent and keeper: the soft limit of core files that commands get; ours is 0."""
 HELD_BY_ANOTHER = 75
 """Exit status of an agent that found its state directory held by another one (EX_TEMPFAIL, sysexits.h)."""
 

@@ -58,6 +58,7 @@ class Nursery:
         wanted = os.environ.get("HOLDFAST_COMMAND_NOFILE", "")  # an agent has raised its own, and we inherit that
         self._limits = (min(int(wanted), hard) if wanted.isdigit() else soft, hard)
         resource.setrlimit(resource.RLIMIT_NOFILE, (self._limits[1], self._limits[1]))
+        self._core = _without_core()
         self._count = 0
 
     def fork(self) -> Child:
@@ -136,8 +137,20 @@ class Nursery:
             for below, above in zip(kept, [*kept[1:], self._limits[1]], strict=True):
                 os.closerange(below + 1, above)
             resource.setrlimit(resource.RLIMIT_NOFILE, self._limits)
+            resource.setrlimit(resource.RLIMIT_CORE, self._core)
             shim.run(place, line, self._boot_id)
         except BaseException:
             loops.complain_of_exception()
             os._exit(_CRASHED)
         os._exit(0)
+
+
+def _without_core() -> tuple[int, int]:
+    """No core of the keeper: it would hold the environment and input of jobs. Gives the limits that commands get."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_CORE)
+    wanted = os.environ.get("HOLDFAST_COMMAND_CORE", "")  # an agent has lowered its own, and we inherit that
+    resource.setrlimit(resource.RLIMIT_CORE, (0, hard))
+    if not wanted.removeprefix("-").isdigit():
+        return soft, hard
+    number = int(wanted)  # -1 is RLIM_INFINITY
+    return (number if hard == resource.RLIM_INFINITY or 0 <= number <= hard else hard), hard

@@ -128,6 +128,9 @@ class Principals:
             self._write(list(self))
 
     def _put(self, principal: Enrolled) -> None:
+        before = self._by_name.get(principal.name)
+        if before is not None and before.certificate != principal.certificate:
+            del self._by_certificate[before.certificate]
         self._by_name[principal.name] = principal
         self._by_certificate[principal.certificate] = principal
         self._by_fingerprint[principal.fingerprint] = principal

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from holdfast.agent import app
+from holdfast.agent.network import Bound
 from holdfast.config import Settings
 from holdfast.errors import StorageError
 from holdfast.keeper.launch import NOFILE_VARIABLE
@@ -74,7 +75,7 @@ def idle_app(tmp_path: Path) -> Any:
     settings = Settings(state_dir=str(tmp_path), config_dir="", cache_dir="", idle_exit_s=600.0)
 
     async def make() -> app._App:
-        return app._App(str(tmp_path), True, settings)
+        return app._App(str(tmp_path), True, settings, Bound(settings, embedded=True, log=lambda line: None))
 
     made: Any = loop.run_until_complete(make())
     made._loop = loop

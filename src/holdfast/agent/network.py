@@ -1,0 +1,117 @@
+"""Where an agent listens beside its local socket: addresses of the settings become bound sockets, or one clear line.
+
+Sockets are bound before journal and keeper are touched, so a mistake is told before anything is started, and the keeper
+can be told the port that a 0 became. They are served only after recovery; until then clients wait in the backlog.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+from typing import TYPE_CHECKING, Final
+
+from holdfast.config import FLAG
+from holdfast.errors import ConnectFailed, SettingsError
+from holdfast.transport import address as addresses
+
+if True:
+    try:
+        from holdfast.transport import tcp
+    except ImportError:
+        pass
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from holdfast.config import Settings
+
+LOOPBACK: Final = "127.0.0.1"
+
+
+class Bound:
+    """The bound sockets of an agent.
+
+    Args:
+        settings: ``listen``, ``metrics`` and ``any_address`` count.
+        embedded: A private agent: it opens only what its own command line asks for, whatever the file says.
+        log: Takes one line for the agent's log.
+
+    Raises:
+        SettingsError: an address that cannot be used; nothing is left bound.
+
+    Attributes:
+        tls: Listening sockets for enrolled keys.
+        metrics: The one for Prometheus, or None.
+    """
+
+    def __init__(self, settings: Settings, *, embedded: bool, log: Callable[[str], None]) -> None:
+        self._settings = settings
+        self._log = log
+        self.tls: list[socket.socket] = []
+        self.metrics: socket.socket | None = None
+        try:
+            for text in settings.listen if self._asked("listen", embedded) else ():
+                self.tls.append(self._bind(text, *_tls_place(text)))
+            if settings.metrics and self._asked("metrics", embedded):
+                self.metrics = self._bind(settings.metrics, *host_and_port(settings.metrics))
+        except BaseException:
+            self.close()
+            raise
+
+    def _asked(self, field: str, embedded: bool) -> bool:
+        return not embedded or self._settings.origins.get(field) == FLAG
+
+    def argv(self) -> list[str]:
+        """The flags that bind the same again, ports as they are now; what a file says is read again from it."""
+        origins, found = self._settings.origins, []
+        if origins.get("listen") == FLAG:
+            for listener in self.tls:
+                found += ["--listen", f"tls://{tcp.format_peer(listener.getsockname())}"]
+        if origins.get("metrics") == FLAG and self.metrics is not None:
+            found += ["--metrics", tcp.format_peer(self.metrics.getsockname())]
+        if self._settings.any_address:
+            found.append("--any-address")
+        return found
+
+    def close(self) -> None:
+        """Let go of all that nobody serves."""
+        for listener in (*self.tls, self.metrics):
+            if listener is not None:
+                listener.close()
+
+    def _bind(self, text: str, host: str, port: int) -> socket.socket:
+        try:
+            found = socket.getaddrinfo(host or LOOPBACK, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+            numeric = str(found[0][4][0])
+            if ipaddress.ip_address(numeric.partition("%")[0]).is_unspecified:
+                if not self._settings.any_address:
+                    raise SettingsError(
+                        f"{text} is every address of this host, in each network it is in: name one address, "
+                        "or say --any-address"
+                    )
+                self._log(f"warning: {text} is every address of this host (--any-address)")
+            return tcp.bind_listener(numeric, port)
+        except OSError as exc:
+            raise SettingsError(f"cannot listen on {text}: {exc.strerror or exc}") from exc
+
+
+def _tls_place(text: str) -> tuple[str, int]:
+    try:
+        address = addresses.parse(text)
+    except ConnectFailed as exc:
+        raise SettingsError(f"cannot listen: {exc}") from exc
+    if address.kind != "tls":
+        raise SettingsError(f"cannot listen on {text}: write tls://ADDRESS:PORT; the local socket is always served")
+    return address.host, address.port
+
+
+def host_and_port(text: str) -> tuple[str, int]:
+    """Both parts of ``ADDR:PORT``; IPv6 in brackets.
+
+    Raises:
+        SettingsError: this is none.
+    """
+    host, colon, port = text.rpartition(":")
+    if not colon or not port.isascii() or not port.isdigit() or int(port) > 65_535:
+        raise SettingsError(f"{text!r} is no ADDR:PORT")
+    return host.removeprefix("[").removesuffix("]"), int(port)
