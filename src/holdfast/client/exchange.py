@@ -7,6 +7,7 @@ when it has moved; what that function does (release a lock, set a future) is the
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from copy import copy
 from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar
 
 from holdfast.client.calls import Call
@@ -17,6 +18,7 @@ from holdfast.wire.messages import AnyEvent, End, ErrorCode, Failure, Request
 if TYPE_CHECKING:
     from typing import Protocol
 
+    from holdfast.errors import Ran
     from holdfast.wire.link import Link
 
     class Port(Protocol):
@@ -131,8 +133,9 @@ class Exchange:
     def gap(self, stream: int, channel: int, offset: int) -> None:
         """GAP on a stream of this exchange."""
 
-    def acked(self, stream: int, channel: int, offset: int) -> None:
-        """ACK on a stream of this exchange."""
+    def acked(self, stream: int, channel: int, offset: int) -> bool:
+        """ACK on a stream of this exchange; True if it tells more than was known."""
+        return False
 
     def credited(self, stream: int, channel: int, limit: int) -> None:
         """CREDIT on a stream of this exchange."""
@@ -163,6 +166,17 @@ class Exchange:
         error = LinkLost(reason)
         error.ran = "unknown" if self.asked else "no"
         return error
+
+    @property
+    def ran(self) -> Ran:
+        """Whether what was asked has been carried out, as far as is known before the answer."""
+        return "unknown" if self.asked else "no"
+
+    def refused_error(self, error: HoldfastError) -> HoldfastError:
+        """The error when the way to the agent is closed to us: this one, with what became of this request."""
+        own = copy(error)
+        own.ran = self.ran
+        return own
 
     def closed_error(self, reason: str) -> HoldfastError:
         """The error when the caller's own side has closed the connection."""

@@ -49,6 +49,7 @@ from holdfast.wire.messages import (
 if TYPE_CHECKING:
     from holdfast.client.calls import RunRequest
     from holdfast.client.exchange import Port
+    from holdfast.errors import Ran
 
 BOTH: Final[tuple[Channel, ...]] = (1, 2)
 
@@ -394,9 +395,8 @@ class JobFeed(Exchange):
         if self.input is not None:
             self.input.credited(stream, channel, limit)
 
-    def acked(self, stream: int, channel: int, offset: int) -> None:
-        if self.input is not None:
-            self.input.acked(stream, channel, offset)
+    def acked(self, stream: int, channel: int, offset: int) -> bool:
+        return self.input is not None and self.input.acked(stream, channel, offset)
 
     def bytes_to_send(self, channel: int, offset: int, size: int) -> bytes:
         assert self.input is not None
@@ -412,12 +412,15 @@ class JobFeed(Exchange):
         super().link_lost()
         self._stream = None
 
+    @property
+    def ran(self) -> Ran:
+        return "yes" if self.started is not None else super().ran
+
     def lost_error(self, reason: str) -> HoldfastError:
         if self._run is None or not self.asked:
             return super().lost_error(reason)
         error = OutcomeUnknown(f"{reason}; ask again with the same key", key=self.key)
-        if self.started is not None:
-            error.ran = "yes"
+        error.ran = self.ran
         return error
 
     # --- inside ------------------------------------------------------------------------------------------------------

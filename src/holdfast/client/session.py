@@ -6,6 +6,8 @@ Rules:
   ``wants_connection``, ``data_to_send`` and ``next_deadline`` say. There is nothing else between them.
 * Exchanges live here until they are settled; each connection asks them anew. With none left, a lost connection is
   not brought back before the next one is submitted.
+* A refusal of who we are (codes 200 to 299, a changed key) is final: everything under way ends with it, and nothing
+  is tried again before somebody asks for something new. A broken connection never is.
 * The journal's identity (incarnation) is remembered: an agent that comes back with another one knows nothing of what
   was asked before, so those exchanges end with ``OutcomeUnknown`` instead of starting a command a second time.
 """
@@ -23,7 +25,7 @@ from holdfast.client.calls import stop
 from holdfast.client.exchange import CallExchange, Exchange
 from holdfast.client.failures import TRANSIENT, failure_error
 from holdfast.client.feed import JobFeed
-from holdfast.client.resume import Backoff
+from holdfast.client.resume import LEAST_S, Backoff
 from holdfast.errors import (
     ConnectFailed,
     HoldfastError,
@@ -48,7 +50,7 @@ from holdfast.wire.link import (
     LinkEvent,
     Welcomed,
 )
-from holdfast.wire.messages import ErrorCode, Failure, Hello, Request, Welcome
+from holdfast.wire.messages import ErrorCode, Failure, Hello, Opened, Request, Welcome
 from holdfast.wire.phases import Phase as LinkPhase
 from holdfast.wire.phases import Role
 
@@ -63,6 +65,10 @@ BUFFER_BYTES: Final = 32 * limits.MIB
 """Received and not yet taken by the caller, all channels of the connection together."""
 SEND_BYTES: Final = 1 * limits.MIB
 """Most that ``data_to_send`` gathers at once."""
+PROBE_EVERY_S: Final = 2.0
+"""Changes of the network come in bursts, and an agent takes one PING a second in the long run."""
+_IDENTITY: Final = 2
+"""Hundreds of the error codes that speak of who somebody is."""
 
 
 class Phase(StrEnum):
@@ -93,6 +99,7 @@ class Session:
         random: Uniform numbers from 0 to 1, for the back-off.
         connect_s: A call fails when no connection came about for so long, and so does a run that was never sent.
         reconnect_s: A run or a reading that is under way is given up so long after a loss; None: never.
+        greeting_s: Time from a transport that is up to the agent's welcome.
     """
 
     def __init__(
@@ -103,11 +110,13 @@ class Session:
         random: Callable[[], float],
         connect_s: float = 10.0,
         reconnect_s: float | None = None,
+        greeting_s: float = limits.HELLO_DEADLINE_S,
     ) -> None:
         self._hello = Hello(limits.PROTOCOL_LOWEST, limits.PROTOCOL_HIGHEST, instance, software)
         self._backoff = Backoff(random)
         self._connect_s = connect_s
         self._reconnect_s = reconnect_s
+        self._greeting_s = greeting_s
         self.phase = Phase.IDLE
         self.welcome: Welcome | None = None
         self.incarnation: str | None = None
@@ -123,6 +132,9 @@ class Session:
         self._lost_at: float | None = None
         self._attempts = 0
         self._retry_after_s: float | None = None
+        self._early_at: float | None = None
+        self._probe_at: float | None = None
+        self._next_probe_at = 0.0
         self._now = 0.0
 
     # --- the driver's side -------------------------------------------------------------------------------------------
@@ -135,12 +147,16 @@ class Session:
         """A transport is up: greet."""
         self._now = now
         self._link = Link(Role.CLIENT, now=now, hello=self._hello)
+        self._probe_at = None
         self.phase = Phase.GREETING
 
     def connect_failed(self, error: HoldfastError, *, now: float) -> None:
-        """No transport came about."""
+        """No transport came about; anything but ``ConnectFailed`` is final."""
         self._now = now
-        self._down(str(error), error=error)
+        if isinstance(error, ConnectFailed):
+            self._down(str(error))
+        else:
+            self._refuse(error)
 
     def receive_data(self, data: Chunk, *, now: float) -> None:
         """Bytes of the peer; ``b""`` at their end."""
@@ -156,6 +172,22 @@ class Session:
         self._now = now
         if self._link is not None:
             self._link_gone(reason)
+
+    def refused(self, error: HoldfastError, *, now: float) -> None:
+        """The transport was taken away because of who we are, or who the agent is: final."""
+        self._now = now
+        self._refuse(error)
+
+    def network_changed(self, *, now: float) -> None:
+        """Links, addresses or routes of this machine are others now: a lost connection may be had again, a quiet one
+        may be dead. What the agent has asked us to wait is still waited.
+        """
+        self._now = now
+        if self.phase is Phase.DOWN and self._early_at is not None:
+            self._retry_at = min(self._retry_at, max(now, self._early_at))
+        elif self.phase is Phase.OPEN:
+            self._probe_at = max(now, self._next_probe_at)
+            self.handle_timeout(now=now)
 
     def data_to_send(self) -> bytes:
         """Bytes for the peer, about ``SEND_BYTES`` at most; empty when there are none now."""
@@ -180,12 +212,19 @@ class Session:
         """When ``handle_timeout`` (or a new attempt to connect) is due; None: nothing is."""
         if self.phase is Phase.DOWN:
             return self._retry_at
-        return self._link.next_deadline() if self._link is not None else None
+        deadline = self._link.next_deadline() if self._link is not None else None
+        if self._probe_at is not None and deadline is not None:
+            return min(self._probe_at, deadline)
+        return deadline
 
     def handle_timeout(self, *, now: float) -> None:
         """Do what time asks for; early calls are harmless."""
         if self._link is not None:
             self._now = now
+            if self._probe_at is not None and now >= self._probe_at and self.phase is Phase.OPEN:
+                self._probe_at = None
+                self._next_probe_at = now + PROBE_EVERY_S
+                self._link.probe(now)
             self._link.handle_timeout(now=now)
             self._take_events(self._link)
 
@@ -346,16 +385,21 @@ class Session:
         match event:
             case DataReceived(stream=stream):
                 if (exchange := self._owner(stream)) is not None:
+                    self._backoff.progress()
                     exchange.data(stream, event.channel, event.offset, event.data)
             case EventReceived(stream=stream):
                 if (exchange := self._owner(stream)) is not None:
+                    if not isinstance(event.event, Opened):  # that one is told on each connection
+                        self._backoff.progress()
                     exchange.event(stream, event.event)
             case EndReceived(stream=stream):
                 if (exchange := self._owner(stream)) is not None:
+                    self._backoff.progress()
                     exchange.ended(stream, event.channel, event.length, event.end)
             case Answered(stream=stream):
                 if (exchange := self._owner(stream)) is not None:
                     del self._streams[stream]
+                    self._backoff.progress()
                     exchange.answered(stream, event.header)
             case Failed(stream=stream):
                 if (exchange := self._owner(stream)) is not None:
@@ -365,8 +409,10 @@ class Session:
                 if (exchange := self._owner(stream)) is not None:
                     exchange.credited(stream, event.channel, event.limit)
             case AckReceived(stream=stream):
-                if (exchange := self._owner(stream)) is not None:
-                    exchange.acked(stream, event.channel, event.offset)
+                if (exchange := self._owner(stream)) is not None and exchange.acked(
+                    stream, event.channel, event.offset
+                ):
+                    self._backoff.progress()
             case GapReceived(stream=stream):
                 if (exchange := self._owner(stream)) is not None:
                     exchange.gap(stream, event.channel, event.offset)
@@ -381,7 +427,6 @@ class Session:
         exchange = self._streams.get(stream)
         if exchange is not None:
             self._touched[exchange] = None
-            self._backoff.progress()
         return exchange
 
     def _on_failed(self, exchange: Exchange, stream: int, failure: Failure) -> None:
@@ -389,6 +434,8 @@ class Session:
         if failure.code == ErrorCode.SHUTTING_DOWN and not exchange.settled:
             self._retry_after_s = failure.retry_after_s
             self._unasked.append(exchange)
+        else:
+            self._backoff.progress()
 
     def _on_welcome(self, welcome: Welcome) -> None:
         replaced = self.incarnation is not None and welcome.incarnation != self.incarnation
@@ -416,35 +463,42 @@ class Session:
         if not fatal:
             self._link_gone(event.text or "the agent closed the connection")
             return
-        if greeting:
+        if greeting or event.code // 100 == _IDENTITY:
             error = failure_error(Failure(event.code, event.text))
         else:
             error = event.error or RemoteProtocolError(
                 f"the agent closed the connection: {event.text}", code=event.code
             )
-        self.refusal = error
-        self._link_gone(event.text, error=error)
+        self._refuse(error)
 
     def _leave(self) -> None:
         """The agent takes nothing new and owes nothing: find the next one."""
         self.link.close()
         self._link_gone("the agent is leaving")
 
-    def _link_gone(self, reason: str, *, error: HoldfastError | None = None) -> None:
+    def _link_gone(self, reason: str) -> None:
+        self._lose_link()
+        self._down(reason)
+
+    def _lose_link(self) -> None:
         self._link = None
         self._streams = {}
         for exchange in list(self._exchanges):
             exchange.link_lost()
             if exchange.settled:
                 self._forget(exchange)
-        if error is not None:
-            self._fail_all(lambda exchange: error)
-            self.phase = Phase.IDLE
-            self._lost_at = None
-            return
-        self._down(reason)
 
-    def _down(self, reason: str, *, error: HoldfastError | None = None) -> None:
+    def _refuse(self, error: HoldfastError) -> None:
+        """There is no way on: everything ends with this error."""
+        if self.phase is Phase.CLOSED:
+            return
+        self.refusal = error
+        self._lose_link()
+        self._fail_all(lambda exchange: exchange.refused_error(error))
+        self.phase = Phase.IDLE
+        self._lost_at = None
+
+    def _down(self, reason: str) -> None:
         """Arrange the next attempt, or give up."""
         if self.phase is Phase.CLOSED:
             return
@@ -452,8 +506,6 @@ class Session:
         first = self._lost_at is None
         if first:
             self._lost_at = self._now
-        if error is not None and not isinstance(error, ConnectFailed):
-            self._fail_all(lambda exchange: error)
         lost_at = self._now if self._lost_at is None else self._lost_at
         for exchange, since in list(self._exchanges.items()):
             patience_s = self._reconnect_s if exchange.asked and exchange.patient else self._connect_s
@@ -467,6 +519,7 @@ class Session:
             self._unasked.clear()
             return
         delay_s = self._backoff.next_delay(self._retry_after_s)
+        self._early_at = self._now + LEAST_S if self._retry_after_s is None else None
         self._retry_after_s = None
         self._retry_at = self._now + delay_s
         self.phase = Phase.DOWN

@@ -120,11 +120,13 @@ class InputFeed(Exchange):
         # On a run's own stream the first credit tells that the channel is open there; an END must not come before.
         self._opened = self._opened or self._lent
 
-    def acked(self, stream: int, channel: int, offset: int) -> None:
-        if offset > self.committed:
-            del self._held[: offset - self.committed]
-            self.committed = offset
-            self._take()
+    def acked(self, stream: int, channel: int, offset: int) -> bool:
+        if offset <= self.committed:
+            return False
+        del self._held[: offset - self.committed]
+        self.committed = offset
+        self._take()
+        return True
 
     def after_events(self) -> None:
         self._take()
