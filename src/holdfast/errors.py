@@ -55,9 +55,17 @@ class RemoteProtocolError(ProtocolError):
 
 
 class ConnectFailed(HoldfastError):
-    """No connection came about and nothing was sent: safe to try again."""
+    """No connection came about and nothing was sent: safe to try again.
+
+    Attributes:
+        layer: Where it ended, if known: ``"name"``, ``"route"``, ``"port"`` or ``"tls"``.
+    """
 
     ran: Ran = "no"
+
+    def __init__(self, message: str = "", *, layer: str | None = None, ran: Ran | None = None) -> None:
+        super().__init__(message, ran=ran)
+        self.layer = layer
 
 
 class LinkLost(HoldfastError):
@@ -108,6 +116,13 @@ class Refused(HoldfastError):
 
 class Unauthorized(Refused):
     """This principal may not do this, or the peer's identity was not accepted."""
+
+
+class KeyChanged(Unauthorized):
+    """The agent's key is not the one that is known for it: another agent, or somebody in between. Never accepted."""
+
+    def __init__(self, message: str, *, code: int = 200, retry_after_s: float | None = None, ran: Ran | None = None):
+        super().__init__(message, code=code, retry_after_s=retry_after_s, ran=ran)
 
 
 class NotFound(Refused):
