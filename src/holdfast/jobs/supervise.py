@@ -482,7 +482,8 @@ def tended(state_dir: str, shim: ShimId) -> tuple[control.Slots, bool]:
     Raises:
         OSError: there is no control file, or it cannot be read.
     """
-    fd = os.open(os.path.join(state_dir, "shims", shim, "ctl"), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    fd = os.open(os.path.join(state_dir, "shims", shim, "ctl"), flags)
     try:
         return control.read(fd), control.is_locked(fd)
     finally:

@@ -310,7 +310,7 @@ class Keeper:
         self, child: Child, slots: control.Slots, verdict: int, main_pid: int, heirs: list[tree.Process]
     ) -> None:
         directory = os.open(child.shim, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=self._nursery.directory)
-        flags = os.O_RDWR | os.O_CLOEXEC
+        flags = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
         if verdict == adoption.ADOPT:
             files = [os.open(name, flags, dir_fd=directory) for name in ("ctl", "out", "err")]
             control.lock(files[0])

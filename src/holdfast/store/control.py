@@ -360,7 +360,7 @@ def read_path(path: str | bytes, *, dir_fd: int | None = None) -> Slots:
     Raises:
         OSError: it could not be opened or read.
     """
-    fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW, dir_fd=dir_fd)
+    fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=dir_fd)  # a FIFO would wait (fifo(7))
     try:
         return read(fd)
     finally:

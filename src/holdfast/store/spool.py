@@ -6,9 +6,11 @@ extends the file first and tells of it afterwards, so reading never needs a lock
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
-from typing import Protocol
+import stat
+from typing import Final, Protocol
 
 import xxhash
 
@@ -18,6 +20,10 @@ from holdfast.types import Offset
 
 STEP_BYTES = 1024 * 1024
 """What is read and hashed at a time: both calls release the interpreter for that long (about 0.5 ms)."""
+
+_NO_TRICKS: Final = os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+"""A command of the same user may have put a link, a FIFO or a device in a file's place. O_NONBLOCK: opening a FIFO would
+wait for its other end (fifo(7)); on a plain file it has no effect."""
 
 
 class ByteSource(Protocol):
@@ -54,7 +60,7 @@ class Spool:
             StorageError: it is not there, or cannot be read.
         """
         try:
-            return cls(os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW), path, first=first)
+            return cls(_open_plain(path), path, first=first)
         except OSError as exc:
             raise storage_error("open", exc, path) from exc
 
@@ -143,7 +149,7 @@ class StdinSpool:
     def __init__(self, path: str) -> None:
         self.path = path
         try:
-            self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+            self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | _NO_TRICKS, 0o600)
             self.committed = os.fstat(self._fd).st_size
         except OSError as exc:
             raise storage_error("open", exc, path) from exc
@@ -233,3 +239,11 @@ class ChannelDigest:
 
 def _gone(offset: int, first: int) -> OffsetGone:
     return OffsetGone(f"offset {offset} was dropped, the oldest kept is {first}", first=first)
+
+
+def _open_plain(path: str) -> int:
+    fd = os.open(path, os.O_RDONLY | _NO_TRICKS)
+    if not stat.S_ISREG(os.fstat(fd).st_mode):
+        os.close(fd)
+        raise OSError(errno.EINVAL, "it is no longer a plain file", path)
+    return fd
