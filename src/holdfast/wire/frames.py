@@ -39,6 +39,7 @@ class FrameType(IntEnum):
     PING = 0x04
     PONG = 0x05
     CLOSE = 0x06
+    ENROL = 0x07
     REQ = 0x10
     RES = 0x11
     ERR = 0x12

@@ -495,4 +495,7 @@ _HANDLERS: Final[Mapping[int, Callable[[Link, Frame, float], None]]] = {
     _F.ACK: Link._on_ack,
     _F.GAP: Link._on_gap,
 }
-"""Every frame type has one; which of them may come now was decided by the parser, with the table of ``phases``."""
+"""Every frame type has one, but ENROL, which no phase of a link takes: its cores are in ``wire/enrol.py``.
+
+Which of them may come now was decided by the parser, with the table of ``phases``.
+"""

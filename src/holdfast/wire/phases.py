@@ -22,8 +22,10 @@ class Role(StrEnum):
 
 
 class Phase(StrEnum):
-    """``PRE``: before WELCOME. ``OPEN``. ``DRAIN``: after GOAWAY, no new streams. ``CLOSED``."""
+    """``ENROL``: all of a connection that enrols. Of any other, ``PRE``: before WELCOME. ``OPEN``. ``DRAIN``: after
+    GOAWAY, no new streams. ``CLOSED``."""
 
+    ENROL = "enrol"
     PRE = "pre"
     OPEN = "open"
     DRAIN = "drain"
@@ -52,10 +54,12 @@ _ANSWERS: Final[Bounds] = {
 }
 
 ALLOWED: Final[Mapping[tuple[Role, Phase], Bounds]] = {
+    (Role.AGENT, Phase.ENROL): {_F.ENROL: (_PRE, 0)},
     (Role.AGENT, Phase.PRE): {_F.HELLO: (_PRE, 0)},
     (Role.AGENT, Phase.OPEN): {_F.REQ: (_CTL, REQUEST_BODY_BYTES), **_CHANNEL_FROM_CLIENT, **_LIVENESS},
     (Role.AGENT, Phase.DRAIN): {_F.REQ: (_CTL, REQUEST_BODY_BYTES), **_CHANNEL_FROM_CLIENT, **_LIVENESS},
     (Role.AGENT, Phase.CLOSED): {},
+    (Role.CLIENT, Phase.ENROL): {_F.ENROL: (_PRE, 0)},
     (Role.CLIENT, Phase.PRE): {_F.WELCOME: (_PRE, 0), _F.CLOSE: (_PRE, 0)},
     (Role.CLIENT, Phase.OPEN): {**_ANSWERS, **_LIVENESS},
     (Role.CLIENT, Phase.DRAIN): {**_ANSWERS, **_LIVENESS},

@@ -6,6 +6,7 @@ python -m tests.unit.wire.spec_tables      # after a change of limits, types or 
 from __future__ import annotations
 
 import ast
+import hashlib
 import itertools
 import re
 from collections.abc import Callable
@@ -17,11 +18,15 @@ import xxhash
 from msgspec import inspect as mi
 
 import holdfast.types as shared
-from holdfast.wire import limits, messages, requests
+from holdfast.wire import enrol, limits, messages, requests
+from holdfast.wire.certificate import fingerprint, key_digest, public_key_info
 from holdfast.wire.codes import ErrorCode
-from holdfast.wire.frames import FrameParser, FrameType
+from holdfast.wire.frames import FrameType
+from holdfast.wire.invitation import Invitation
 from holdfast.wire.link import Link
 from holdfast.wire.phases import ALLOWED, Phase, Role
+from tests.unit.wire import certificates
+from tests.unit.wire.pair import frames_of
 
 SPEC: Final = Path(__file__).resolve().parents[3] / "docs" / "spec" / "protocol.md"
 
@@ -40,6 +45,7 @@ HEADER: Final = {
     "WELCOME": "Welcome",
     "GOAWAY": "GoAway",
     "CLOSE": "Close",
+    "ENROL": "a step of enrolment",
     "REQ": "a request",
     "RES": "the answer to that request",
     "ERR": "Failure",
@@ -168,6 +174,16 @@ NOTES: Final[dict[str, str]] = {
     "RevokeAnswer.connections": "that were open and were ended",
     "RevokeAnswer.jobs_cancelled": "that were waiting",
     "RevokeAnswer.jobs_stopped": "that were running and were told to end",
+    "EnrolAsk.invitation": "its id",
+    "EnrolAsk.certificate": "the client's, DER; its key is what is enrolled",
+    "EnrolAsk.nonce": "random, fresh",
+    "EnrolAsk.name": "how the client would like to be called",
+    "EnrolChallenge.nonce": "random, fresh",
+    "EnrolProof.mac": "the client's",
+    "Enrolled.mac": "the agent's",
+    "Enrolled.principal": "how it is called here",
+    "Enrolled.host": "the agent's host",
+    "EnrolRefused.code": "200 for everything that is wrong with the invitation or the proof, 202 for a revoked key",
     "VerifyAnswer.mismatches": "one line each; empty: all as recorded",
 }
 
@@ -186,6 +202,7 @@ GREETINGS: Final[list[type[msgspec.Struct]]] = [
     messages.Failure,
 ]
 REQUESTS: Final = [k for k in structs(requests, requests.Request) if k.__module__ == requests.__name__]
+STEPS: Final = structs(enrol, enrol.Step)
 EVENTS: Final = structs(messages, messages.Event)
 ANSWERS: Final = [
     k for k in structs(messages, msgspec.Struct) if k.__module__ == messages.__name__ and k.__name__.endswith("Answer")
@@ -212,7 +229,13 @@ def describe(kind: mi.Type) -> str:
         case mi.FloatType():
             return "number" + _range(kind.ge, kind.le)
         case mi.StrType():
+            if kind.pattern is not None:
+                return f"string, `{kind.pattern}`"
             return "string" + _range(kind.min_length, kind.max_length, " characters")
+        case mi.BytesType():
+            if kind.min_length == kind.max_length and kind.min_length is not None:
+                return f"{kind.min_length} bytes in base64"
+            return "bytes in base64" + _range(kind.min_length, kind.max_length)
         case mi.NoneType():
             return "null"
         case mi.AnyType():
@@ -295,8 +318,8 @@ def frame_types() -> str:
 
 
 def phases() -> str:
-    columns = [(role, phase) for role in Role for phase in (Phase.PRE, Phase.OPEN, Phase.DRAIN)]
-    rows = ["| type | " + " | ".join(f"{role} in {phase.name}" for role, phase in columns) + " |", "|---" * 7 + "|"]
+    columns = [(role, phase) for role in Role for phase in Phase if phase is not Phase.CLOSED]
+    rows = ["| type | " + " | ".join(f"{role} in {phase.name}" for role, phase in columns) + " |", "|---" * 9 + "|"]
     for kind in FrameType:
         cells = [ALLOWED[key].get(kind) for key in columns]
         rows.append(f"| {kind.name} | " + " | ".join("–" if c is None else f"{c[0]} + {c[1]}" for c in cells) + " |")
@@ -320,6 +343,19 @@ def bounds() -> str:
     return "\n".join(rows) + "\n"
 
 
+def shown(sender: str, data: bytes, told: str) -> str:
+    """One frame in hex, its header and body once more as text."""
+    frames = frames_of(data)
+    assert len(frames) == 1
+    lines = [data[:24].hex(" ")]
+    for part in (frames[0].header, frames[0].body):
+        lines += [part[i : i + 24].hex(" ") for i in range(0, len(part), 24)]
+        if part:
+            lines.append("    " + part.decode().replace("\0", "\\0").replace("\n", "\\n"))
+    name = FrameType(frames[0].type).name
+    return f"{sender} sends {name}: {told}\n\n```\n" + "\n".join(lines) + "\n```\n"
+
+
 def example() -> str:
     """A small session, made by two links, frame by frame in hex."""
     client = Link(Role.CLIENT, now=0.0, hello=messages.Hello(1, 1, "0123456789abcdef"))
@@ -328,19 +364,7 @@ def example() -> str:
     def show(sender: Link, receiver: Link, told: str) -> None:
         data = sender.data_to_send()
         receiver.receive_data(data, now=0.0)
-        parser = FrameParser(dict.fromkeys(FrameType, (1 << 20, 1 << 20)))
-        parser.feed(data)
-        frames = []
-        while (frame := parser.next_frame()) is not None:
-            frames.append(frame)
-        assert len(frames) == 1
-        lines = [data[:24].hex(" ")]
-        for part in (frames[0].header, frames[0].body):
-            lines += [part[i : i + 24].hex(" ") for i in range(0, len(part), 24)]
-            if part:
-                lines.append("    " + part.decode().replace("\0", "\\0").replace("\n", "\\n"))
-        name = FrameType(frames[0].type).name
-        parts.append(f"{sender.role} sends {name}: {told}\n\n```\n" + "\n".join(lines) + "\n```\n")
+        parts.append(shown(str(sender.role), data, told))
 
     show(client, agent, "the greeting.")
     agent.welcome(messages.Welcome(1, "a1", "i1", "b1", "ada"))
@@ -366,11 +390,70 @@ def example() -> str:
     return "\n".join(parts)
 
 
+class _Book:
+    """One open invitation, as the agent of the example keeps it."""
+
+    def secret_of(self, _invitation: str) -> bytes:
+        return EXAMPLE.secret
+
+    def role_of(self, _invitation: str) -> requests.RoleName:
+        return EXAMPLE.role
+
+    def failed(self, _invitation: str) -> None:
+        raise AssertionError("the example's proof is right")
+
+    def used(self, _invitation: str, _certificate: bytes, name: str) -> tuple[str, requests.RoleName]:
+        return name, EXAMPLE.role
+
+
+EXAMPLE: Final = Invitation(
+    "tls://10.0.0.5:7420", fingerprint(certificates.AGENT), bytes(range(16)), "operator", 1_800_000_000.0
+)
+
+
+def enrolment_example() -> str:
+    """An invitation and an enrolment with it, made by both cores."""
+    client = enrol.EnrolClient(
+        EXAMPLE,
+        certificate=certificates.CLIENT,
+        agent_certificate=certificates.AGENT,
+        name="ada@laptop",
+        nonce=b"\xc1" * 32,
+    )
+    agent = enrol.EnrolServer(
+        agent_certificate=certificates.AGENT, nonce=b"\xa9" * 32, decide=_Book(), host="web1.example"
+    )
+    facts = [
+        ("the agent's certificate, SHA-256", hashlib.sha256(certificates.AGENT).hexdigest()),
+        ("its key", public_key_info(certificates.AGENT).hex()),
+        ("SHA-256 of its key", key_digest(certificates.AGENT).hex()),
+        ("its fingerprint", fingerprint(certificates.AGENT)),
+        ("the client's certificate, SHA-256", hashlib.sha256(certificates.CLIENT).hexdigest()),
+        ("secret of the invitation", EXAMPLE.secret.hex()),
+        ("its id", EXAMPLE.id),
+        ("its text", EXAMPLE.encode()),
+    ]
+    parts = ["\n".join(["| | |", "|---|---|", *(f"| {name} | `{value}` |" for name, value in facts)]) + "\n"]
+    for side, other, told in (
+        (client, agent, "who wants in."),
+        (agent, client, "a nonce."),
+        (client, agent, "the proof."),
+        (agent, client, "let in; the agent's own proof."),
+    ):
+        data = side.data_to_send()
+        other.receive_data(data)
+        parts.append(shown("client" if side is client else "agent", data, told))
+    assert client.result is not None
+    return "\n".join(parts)
+
+
 TABLES: Final[dict[str, Callable[[], str]]] = {
     "frame types": frame_types,
     "phases": phases,
     "connection headers": lambda: catalogue(GREETINGS),
     "requests": lambda: catalogue(REQUESTS),
+    "enrolment": lambda: catalogue(STEPS),
+    "enrolment example": enrolment_example,
     "events": lambda: catalogue(EVENTS),
     "answers": lambda: catalogue(ANSWERS),
     "shared": lambda: catalogue(SHARED),

@@ -51,7 +51,7 @@ def test_the_bytes_are_those_of_the_specification() -> None:
     expires_ms=st.integers(0, 10**14),
 )
 def test_every_invitation_survives_its_text(
-    address: str, secret: bytes, key: bytes, role: str, expires_ms: int
+    address: str, secret: bytes, key: bytes, role: RoleName, expires_ms: int
 ) -> None:
     made = Invitation(
         address,

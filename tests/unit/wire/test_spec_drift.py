@@ -42,7 +42,7 @@ def test_every_limit_has_its_reason() -> None:
 
 def test_every_note_belongs_to_a_field() -> None:
     kinds = [*spec_tables.GREETINGS, *spec_tables.REQUESTS, *spec_tables.EVENTS]
-    kinds += [*spec_tables.ANSWERS, *spec_tables.SHARED]
+    kinds += [*spec_tables.ANSWERS, *spec_tables.SHARED, *spec_tables.STEPS]
     known = {f"{kind.__name__}.{field}" for kind in kinds for field in kind.__struct_fields__}
     assert set(NOTES) <= known
 
