@@ -65,26 +65,34 @@ def run(
 def start(session: Session, listen: tuple[str, ...], any_address: bool, metrics: str | None) -> int:
     """Start the local agent if none runs; return when it answers.
 
-    With --listen or --metrics it is no private one: it stays until it is told to leave.
+    With --listen or --metrics, or settings that say so, it is no private one: it stays until it is told to leave.
     """
     network = Network(listen, any_address, metrics)
     if network and session.settings.host != LOCAL:
         raise click.UsageError("--listen and --metrics are for the agent of this machine; leave -H out")
-    if network:
-        _start_for_others(session, network)
-    with session.connect(start=not network) as host:
+    settings = session.settings
+    stays = settings.host == LOCAL and bool(network or settings.listen or settings.metrics)
+    if stays:
+        _start_to_stay(session, network)
+    with session.connect(start=not stays) as host:
         status = host.status()
+    if network.listen and not status.listeners:
+        raise HoldfastError("another agent came up first, and does not listen: `holdfast agent stop`, then try again")
     session.voice.note(f"the agent runs, pid {status.agent.get('pid')}")
     for address in status.listeners:
         session.voice.note(f"it listens on {address}")
     return exit_codes.OK
 
 
-def _start_for_others(session: Session, network: Network) -> None:
-    """Start an agent that listens; one that runs already is left as it is.
+def _start_to_stay(session: Session, network: Network) -> None:
+    """Start an agent that does not leave by itself. One that runs already is left as it is.
+
+    Args:
+        session: Whose agent.
+        network: What the flags say; where they say nothing, the settings do.
 
     Raises:
-        HoldfastError: one runs already.
+        HoldfastError: one runs already, and there are flags it would not know of.
         NoLocalAgent: it does not come up.
     """
     from holdfast.client import embedded
@@ -95,10 +103,9 @@ def _start_for_others(session: Session, network: Network) -> None:
             pid = host.status().agent.get("pid")
     except ConnectFailed:
         pid = None
-    if pid is not None:
+    if pid is not None and network:
         raise HoldfastError(
-            f"an agent runs already, pid {pid}: `holdfast agent stop` first; jobs go on meanwhile",
-            ran="no",
+            f"an agent runs already, pid {pid}: `holdfast agent stop` first; jobs go on meanwhile", ran="no"
         )
     program = embedded.agent_command(settings.state_dir, private=False)
     try:

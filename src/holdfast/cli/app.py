@@ -38,6 +38,8 @@ VERBS: Final = {
     "prune": "Forget all jobs that ended long ago.",
     "verify": "Compare a job's stored output with its receipt.",
     "leftovers": "List (and end) processes that outlived their job.",
+    "hosts": "List the hosts that have a name here.",
+    "host": "Name a host, enrol with it, reach it, forget it.",
     "agent": "Run, start, stop and ask the agent.",
     "tap": "Show an exchange with the agent frame by frame.",
     "doctor": "Check that everything works, and say what to do if not.",

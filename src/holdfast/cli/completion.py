@@ -73,3 +73,19 @@ def job_ids(ctx: click.Context, incomplete: str) -> list[CompletionItem]:
     except HoldfastError:
         return []
     return [CompletionItem(info.job, help=f"{state_text(info)}  {command_text(info)[:40]}") for info in jobs]
+
+
+def host_names(incomplete: str) -> list[CompletionItem]:
+    """``local`` and the names of hosts.toml that begin like this, with what each stands for; nobody is asked."""
+    from click.shell_completion import CompletionItem
+
+    from holdfast.cli.session import LOCAL
+    from holdfast.client.hosts import Hosts
+    from holdfast.config import load
+
+    try:
+        known = {entry.name: entry.address for entry in Hosts.load(load().config_dir)}
+    except HoldfastError:
+        known = {}
+    places = {LOCAL: "this machine", **dict(sorted(known.items()))}
+    return [CompletionItem(name, help=place) for name, place in places.items() if name.startswith(incomplete)]

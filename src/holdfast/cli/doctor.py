@@ -6,13 +6,15 @@ import os
 import sys
 import time
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final
 
 import click
 import msgspec
 
 from holdfast.cli import exit_codes
+from holdfast.cli.doctor_remote import REFUSE_BYTES, REFUSE_SHARE, SKEW_S, examine_remote
 from holdfast.cli.documents import SCHEMA, to_pretty_json
+from holdfast.cli.layers import ON_THE_WAY, Check
 from holdfast.cli.options import HostVerb, json_flag
 from holdfast.cli.out import write_all
 from holdfast.cli.session import LOCAL, Session
@@ -25,37 +27,26 @@ from holdfast.units import format_duration, format_size
 if TYPE_CHECKING:
     from holdfast import Host
 
-State = Literal["ok", "warn", "fail"]
-
 PYTHON: Final = (3, 11)
 PACKAGES: Final = ("click", "msgspec", "platformdirs", "uvloop", "xxhash")
-REFUSE_SHARE: Final = 0.05
-REFUSE_BYTES: Final = 512 << 20
-"""Below either, new jobs are refused."""
 NETWORK_FILE_SYSTEMS: Final = frozenset({"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "ceph", "fuse.sshfs"})
-SKEW_S: Final = 5.0
 SOCKET_PATH_BYTES: Final = 107
 BOOT_ID: Final = "/proc/sys/kernel/random/boot_id"
-
-
-class Check(msgspec.Struct, frozen=True):
-    """One finding. ``advice`` says what to do, where there is something to do."""
-
-    name: str
-    state: State
-    text: str
-    advice: str = ""
 
 
 @click.command(cls=HostVerb, name="doctor", short_help="Check that everything works, and say what to do if not.")
 @json_flag
 def command(session: Session, as_json: bool) -> int:
-    """Check everything a run needs, in order, and say what to do where something fails. Exit code 1 if anything does.
+    """Check everything a run needs, in order, and say what to do where something fails.
 
-    The local agent is started if none runs, and a real command is run.
+    The local agent is started if none runs, and a real command is run. Of another machine the layers of the way there
+    are looked at, and nothing is run. Exit code 1 if anything fails, 255 if it is the way to another machine.
     """
+    from holdfast.cli.ways import is_remote
+
+    remote = is_remote(session.settings)
     checks = []
-    for check in examine(session):
+    for check in examine_remote(session) if remote else examine(session):
         checks.append(check)
         if not as_json:
             click.echo(check_line(check))
@@ -66,7 +57,10 @@ def command(session: Session, as_json: bool) -> int:
             "checks": [msgspec.structs.asdict(check) for check in checks],
         }
         write_all(1, to_pretty_json(document))
-    return exit_codes.OK if healthy(checks) else 1
+    if healthy(checks):
+        return exit_codes.OK
+    on_the_way = remote and any(check.state == "fail" and check.name in ON_THE_WAY for check in checks)
+    return exit_codes.TRANSPORT if on_the_way else exit_codes.CHECK_FAILED
 
 
 def healthy(checks: list[Check]) -> bool:

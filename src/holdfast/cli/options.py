@@ -57,7 +57,8 @@ class AgentVerb(click.Command):
 
     def host_options(self) -> list[click.Parameter]:
         """How this verb is told its host."""
-        return [click.Option(["-H", "--host"], metavar="HOST", help="The host to ask (HOLDFAST_HOST; default: local).")]
+        text = "The host to ask (HOLDFAST_HOST; default: local)."
+        return [click.Option(["-H", "--host"], metavar="HOST", help=text, shell_complete=complete_hosts)]
 
     def invoke(self, ctx: click.Context) -> Any:
         ctx.params["session"] = _take_session(ctx.params)
@@ -68,7 +69,7 @@ class HostVerb(AgentVerb):
     """A verb that is told its host by an argument; the setting ``host`` where there is none."""
 
     def host_options(self) -> list[click.Parameter]:
-        return [click.Argument(["hosts"], nargs=-1, metavar="[HOST]")]
+        return [click.Argument(["hosts"], nargs=-1, metavar="[HOST]", shell_complete=complete_hosts)]
 
     def invoke(self, ctx: click.Context) -> Any:
         hosts = ctx.params.pop("hosts")
@@ -110,6 +111,13 @@ def complete_jobs(ctx: click.Context, _param: click.Parameter, incomplete: str) 
     from holdfast.cli.completion import job_ids
 
     return job_ids(ctx, incomplete)
+
+
+def complete_hosts(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> Any:
+    """Names of hosts that begin like this, for completion."""
+    from holdfast.cli.completion import host_names
+
+    return host_names(incomplete)
 
 
 def job_argument(function: F) -> F:

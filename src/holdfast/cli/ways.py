@@ -1,0 +1,134 @@
+"""The way to the host that was named, and its parts taken one by one: for ``doctor`` and ``host ping``."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from holdfast.cli.session import LOCAL
+from holdfast.config import Settings
+from holdfast.errors import ConnectFailed, SettingsError
+from holdfast.transport.address import Kind, parse
+
+if TYPE_CHECKING:
+    import socket
+
+    from holdfast.client.hosts import HostEntry, Hosts
+
+REMOTE: Final = ("tls", "ssh")
+
+
+class Way(msgspec.Struct, frozen=True):
+    """Where a host is, and how one gets there.
+
+    Attributes:
+        name: As the user wrote it.
+        address: What it stands for; the same where it is an address itself.
+        kind: Kind of that address.
+        timeout_s: Longest time for each part of the way.
+        config_dir: Where hosts.toml and the keys are.
+        key: Fingerprint of the agent's key, if it is enrolled.
+        remote: Path of holdfast there, for ssh.
+    """
+
+    name: str
+    address: str
+    kind: Kind
+    timeout_s: float
+    config_dir: str
+    key: str = ""
+    remote: str = ""
+
+    def measure(self) -> tuple[float | None, float | None]:
+        """Seconds for the TCP connection and for the TLS handshake, made for this alone; None where there are none.
+
+        Raises:
+            ConnectFailed: the way ends at ``layer``.
+            Unauthorized: the agent is not enrolled, or another key is there.
+        """
+        if self.kind != "tls":
+            return None, None
+        from holdfast.client.hosts import Hosts, not_enrolled
+        from holdfast.transport import tcp
+
+        hosts = Hosts.load(self.config_dir)
+        entry = entry_of(hosts, self.name)
+        address = parse(self.address)
+        begun = time.perf_counter()
+        with tcp.connect(address.host, address.port, timeout_s=self.timeout_s) as sock:
+            connected = time.perf_counter()
+            if entry is None:
+                raise not_enrolled(self.address)
+            _shake_hands(sock, hosts.certificate(entry), self.config_dir, self.timeout_s)
+            return connected - begun, time.perf_counter() - connected
+
+    def look(self) -> dict[str, str]:
+        """What was found at each layer of a TLS way, by its name; raises as ``measure``."""
+        connect_s, tls_s = self.measure()
+        if connect_s is None or tls_s is None:
+            return {}
+        return {"port": f"TCP in {1000 * connect_s:.1f} ms", "tls": f"TLS 1.3 in {1000 * tls_s:.1f} ms"}
+
+
+def _shake_hands(sock: socket.socket, certificate: bytes, config_dir: str, timeout_s: float) -> None:
+    """The TLS handshake with an enrolled agent, over a connected socket; raises as ``Way.measure``."""
+    from holdfast.transport.identity import load_or_make
+    from holdfast.transport.tls import TlsPipe, client_context
+
+    pipe = TlsPipe(client_context(load_or_make(os.path.join(config_dir, "identity")), certificate))
+    deadline = time.monotonic() + timeout_s
+    pipe.start()
+    while not pipe.ready:
+        sock.settimeout(max(0.001, deadline - time.monotonic()))
+        try:
+            sock.sendall(pipe.outgoing())
+            data = sock.recv(1 << 16)
+        except TimeoutError as exc:
+            raise ConnectFailed(f"nothing answers the TLS handshake within {timeout_s:g} s", layer="tls") from exc
+        except OSError as exc:
+            raise ConnectFailed(f"the connection broke in the TLS handshake: {exc.strerror}", layer="tls") from exc
+        if not data:
+            raise ConnectFailed("the connection was closed in the TLS handshake", layer="tls")
+        pipe.feed(data)
+
+
+def way_of(settings: Settings) -> Way:
+    """The way to the host of the settings.
+
+    Raises:
+        ConnectFailed: no such name, or not an address.
+        SettingsError: hosts.toml cannot be read.
+    """
+    from holdfast.client.hosts import Hosts
+
+    hosts = Hosts.load(settings.config_dir)
+    where = parse(settings.host)
+    entry = hosts.find(settings.host) if where.kind == "name" else hosts.by_address(settings.host)
+    address = settings.host if entry is None or where.kind != "name" else entry.address
+    return Way(
+        settings.host,
+        address,
+        parse(address).kind,
+        settings.connect_timeout_s,
+        settings.config_dir,
+        "" if entry is None else entry.key,
+        "" if entry is None else entry.remote,
+    )
+
+
+def entry_of(hosts: Hosts, text: str) -> HostEntry | None:
+    """The entry of a name, or of an address."""
+    return hosts.get(text) or (hosts.by_address(text) if "://" in text else None)
+
+
+def is_remote(settings: Settings) -> bool:
+    """Whether this host is reached through a network, or would be if it were known."""
+    if settings.host == LOCAL or settings.host.startswith("unix://"):
+        return False
+    try:
+        return way_of(settings).kind in REMOTE
+    except (ConnectFailed, SettingsError):
+        return True
