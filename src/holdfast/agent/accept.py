@@ -74,7 +74,7 @@ class Acceptor:
     Attributes:
         counters: What has happened, since the start; for status and metrics.
         addresses: Where it listens, as clients would write it.
-        on_enrol: Takes a connection that wants to enrol; None: there is no such thing.
+        on_enrol: Takes a connection that wants to enrol, and gives its ticket back by ``trusted`` or ``left``.
     """
 
     def __init__(
@@ -90,10 +90,10 @@ class Acceptor:
         self.counters = dict.fromkeys(
             (
                 "accepted", "authenticated", "enrolling", "shed_descriptors", "shed_connections", "shed_principal",
-                "handshakes_failed", "handshakes_slow", "unauthenticated", "accept_errors",
+                "handshakes_failed", "handshakes_slow", "wrong_protocol", "unauthenticated", "accept_errors",
             ), 0,
         )  # fmt: skip
-        self.on_enrol: Callable[[Stranger], None] | None = None
+        self.on_enrol: Callable[[Stranger], None] = lambda stranger: self.turn_away(stranger, b"")
         self._service = service
         self._loop = service.loop
         self._gate = gate
@@ -245,11 +245,12 @@ class Acceptor:
         """The handshake is over: whoever it is gets a protocol, or is turned away."""
         assert self._keys is not None
         assert stranger.transport is not None
-        if alpn == ALPN_ENROL and self.on_enrol is not None:
+        if alpn == ALPN_ENROL:
             self.counters["enrolling"] += 1
             self.on_enrol(stranger)
             return
         if alpn != ALPN:
+            self.counters["wrong_protocol"] += 1
             self._blame(stranger, Offence.PROTOCOL)
             stranger.transport.abort()
             return
@@ -258,13 +259,14 @@ class Acceptor:
             self.counters["unauthenticated"] += 1
             self._blame(stranger, Offence.AUTHENTICATION)
             code = ErrorCode.UNAUTHENTICATED if principal is None else ErrorCode.REVOKED
-            self._turn_away(stranger, code, "this agent does not know your key: enrol it (holdfast host add)")
+            text = "this agent does not know your key: enrol it (holdfast host add)"
+            self.turn_away(stranger, closing_words(code, text))
             return
         now = self._loop.time()
         if self.connections(principal.name) >= self._max_per_principal:
             self.counters["shed_principal"] += 1
             text = f"{principal.name} has {self._max_per_principal} connections open, which is the limit"
-            self._turn_away(stranger, ErrorCode.BUSY, text)
+            self.turn_away(stranger, closing_words(ErrorCode.BUSY, text))
             return
         self._gate.authenticated(stranger.ticket, now)
         self.counters["authenticated"] += 1
@@ -279,13 +281,24 @@ class Acceptor:
         stranger.transport.set_protocol(peer)
         peer.connection_made(stranger.transport)
 
-    def _turn_away(self, stranger: Stranger, code: int, text: str) -> None:
-        """Say CLOSE, and be rid of it soon, whether it listens or not."""
+    def turn_away(self, stranger: Stranger, words: bytes) -> None:
+        """Say these last words, and be rid of it soon, whether it listens or not."""
         transport = stranger.transport
         assert transport is not None
-        transport.write(closing_words(code, text))
+        if words:
+            transport.write(words)
         transport.close()
         self._loop.call_later(GOODBYE_S, transport.abort)
+
+    def trusted(self, stranger: Stranger) -> None:
+        """This connection has ended, and was somebody's who is known now."""
+        self._gate.authenticated(stranger.ticket, self._loop.time())
+
+    def left(self, stranger: Stranger, offence: Offence | None = None) -> None:
+        """This connection has ended, and was nobody's."""
+        self._gate.left(stranger.ticket)
+        if offence is not None:
+            self._blame(stranger, offence)
 
     def _blame(self, stranger: Stranger, offence: Offence) -> None:
         self._gate.blame(stranger.ticket.source, offence, self._loop.time())

@@ -26,6 +26,7 @@ from holdfast.agent.gate import Gate
 from holdfast.agent.housekeeping import Housekeeping
 from holdfast.agent.keyring import Keyring
 from holdfast.agent.network import Bound
+from holdfast.agent.principals_desk import PrincipalsDesk
 from holdfast.agent.recover import Recovery
 from holdfast.agent.service import Service
 from holdfast.errors import HoldfastError, IdentityError, SettingsError, StorageError
@@ -166,6 +167,9 @@ class _App:
         except OSError as exc:
             _say(f"cannot listen on {path}: {exc.strerror}")
             return CANNOT_SERVE
+        except StorageError as exc:
+            _say(str(exc))
+            return CANNOT_SERVE
         ticker = loop.call_later(1.0, self._tick)
         self._ticker = ticker
         _say(f"agent {os.getpid()} serves {', '.join((path, *self._acceptor.addresses))}")
@@ -194,6 +198,7 @@ class _App:
             max_per_principal=settings.max_connections_per_principal,
             log=_say,
         )
+        PrincipalsDesk(self._service, keys, self._acceptor, _say)
         self._acceptor.listen_unix(path)
         for listener in self._bound.tls:
             self._acceptor.listen_tls(listener, keys)

@@ -12,13 +12,14 @@ Rules of this module:
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Callable, Collection, Iterable
 from typing import Final, Protocol
 
 import msgspec
 
-from holdfast.errors import LimitExceeded, Refused
+from holdfast.errors import HoldfastError, LimitExceeded, Refused
 from holdfast.wire.certificate import fingerprint
 from holdfast.wire.codes import ErrorCode
 from holdfast.wire.invitation import invitation_id
@@ -63,8 +64,9 @@ class OpenInvitation(msgspec.Struct, frozen=True, kw_only=True):
 class Known(Protocol):
     """What is asked about principals."""
 
-    name: str
-    role: str
+    @property
+    def name(self) -> str:
+        """Who it is."""
 
     @property
     def active(self) -> bool:
@@ -90,7 +92,7 @@ class Enrolment:
     Args:
         guests: Who is enrolled.
         unix_s: Gives the time.
-        save: Keeps the invitations that are open; called before anything is told to anybody.
+        save: Keeps the invitations that are open; called before anything is told to anybody. May raise what is ours.
         invitations: Those of the agent before.
     """
 
@@ -150,12 +152,11 @@ class Enrolment:
         found = self._open.get(invitation)
         if found is None:
             return
-        wrong = found.wrong + 1
-        if wrong >= WRONG_TRIES:
-            del self._open[invitation]
+        del self._open[invitation]
+        if found.wrong + 1 < WRONG_TRIES:
+            self._open[invitation] = msgspec.structs.replace(found, wrong=found.wrong + 1)
+        with contextlib.suppress(HoldfastError):  # a full disk must not give further tries
             self._save(list(self._open.values()))
-        else:
-            self._keep(msgspec.structs.replace(found, wrong=wrong))
 
     def used(self, invitation: str, certificate: bytes, name: str) -> tuple[str, RoleName]:
         """Take in a key that has proved its invitation.

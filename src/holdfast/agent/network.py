@@ -11,7 +11,7 @@ import socket
 from typing import TYPE_CHECKING, Final
 
 from holdfast.config import FLAG
-from holdfast.errors import ConnectFailed, SettingsError
+from holdfast.errors import ConnectFailed, Refused, SettingsError
 from holdfast.transport import address as addresses
 
 if True:
@@ -19,6 +19,8 @@ if True:
         from holdfast.transport import tcp
     except ImportError:
         pass
+
+from holdfast.wire.codes import ErrorCode
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -115,3 +117,39 @@ def host_and_port(text: str) -> tuple[str, int]:
     if not colon or not port.isascii() or not port.isdigit() or int(port) > 65_535:
         raise SettingsError(f"{text!r} is no ADDR:PORT")
     return host.removeprefix("[").removesuffix("]"), int(port)
+
+
+def reachable_at(listening: list[str], given: str) -> str:
+    """The address that an invitation names.
+
+    Args:
+        listening: Where the agent listens.
+        given: What its admin says, with or without ``tls://`` and port; empty: it is to be found out.
+
+    Raises:
+        Refused: the agent does not listen, or listens everywhere and nobody says where it is reached.
+        ConnectFailed: what was given is no address.
+    """
+    if not listening:
+        raise Refused(
+            "this agent does not listen on a network: `holdfast agent stop`, then "
+            "`holdfast agent start --listen tls://ADDRESS`",
+            code=ErrorCode.STATE,
+        )
+    first = addresses.parse(listening[0])
+    if given:
+        text = given if "://" in given else f"tls://{given}"
+        try:
+            asked = addresses.parse(f"{text}:{first.port}")  # it named no port, then
+        except ConnectFailed:
+            asked = addresses.parse(text)
+        if asked.kind != "tls":
+            raise Refused(f"{given}: an invitation names a tls:// address", code=ErrorCode.INVALID)
+        return f"tls://{tcp.format_peer((asked.host, asked.port))}"
+    for text in listening:
+        if not ipaddress.ip_address(addresses.parse(text).host.partition("%")[0]).is_unspecified:
+            return text
+    raise Refused(
+        "this agent listens on every address of its host: say which one its clients use, --address HOST[:PORT]",
+        code=ErrorCode.INVALID,
+    )

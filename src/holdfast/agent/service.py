@@ -10,7 +10,7 @@ Rules of this module:
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from holdfast import __version__
@@ -169,6 +169,10 @@ class Service:
             live.waiters.remove((peer, stream))
 
     # --- dispatch ----------------------------------------------------------------------------------------------------
+
+    def offer(self, operations: Mapping[type, Operation]) -> None:
+        """Take requests that another room answers into the table."""
+        self._operations.update(operations)
 
     def requested(self, peer: Peer, stream: int, request: AnyRequest, body: bytes) -> None:
         """One request; every failure is an ERR, never a lost connection."""
