@@ -73,14 +73,14 @@ def account(user: str | None, groups: tuple[str, ...]) -> Account:
 
     try:
         entry = pwd.getpwnam(user if user is not None else own.name)
-    except KeyError:
-        raise Refused(f"no such user: {user}", code=ErrorCode.INVALID) from None
+    except (KeyError, ValueError):  # ValueError: a NUL, which no name can hold
+        raise Refused(f"no such user: {user!r}", code=ErrorCode.INVALID) from None
     gids = set(os.getgrouplist(entry.pw_name, entry.pw_gid))
     for group in groups:
         try:
             gids.add(grp.getgrnam(group).gr_gid)
-        except KeyError:
-            raise Refused(f"no such group: {group}", code=ErrorCode.INVALID) from None
+        except (KeyError, ValueError):
+            raise Refused(f"no such group: {group!r}", code=ErrorCode.INVALID) from None
     ids = (entry.pw_uid, entry.pw_gid, tuple(sorted(gids)))
     return Account(entry.pw_name, entry.pw_dir, entry.pw_shell or "/bin/sh", ids)
 
