@@ -41,7 +41,7 @@ from holdfast.wire.messages import UnreadableHeader, clip, encode
 from holdfast.wire.phases import ALLOWED, Phase, Role
 from holdfast.wire.requests import RoleName
 
-T = TypeVar("T")
+T = TypeVar("T", bound="Step")
 
 _MAC_BYTES: Final = 32
 _CLIENT: Final = b"holdfast-enrol/1 client"
@@ -63,7 +63,7 @@ class Step(msgspec.Struct, frozen=True, tag_field="enrol"):
 class EnrolAsk(Step, frozen=True, tag="ask"):
     """Client, first: which invitation, and who wants in. ``name`` is a wish, ``user@machine``."""
 
-    invitation: Annotated[str, Meta(pattern="^[0-9a-f]{16}$")]
+    invitation: Annotated[str, Meta(min_length=16, max_length=16, pattern="^[0-9a-f]+$")]
     certificate: Annotated[bytes, Meta(min_length=1, max_length=CERTIFICATE_BYTES)]
     nonce: Nonce
     name: Annotated[str, Meta(min_length=1, max_length=PRINCIPAL_CHARS)]
@@ -218,7 +218,7 @@ class EnrolClient(_Side):
         self._send(self._ask)
 
     def _received(self, header: bytes) -> None:
-        step = _read(header, _CHALLENGE) if self._transcript is None else _read(header, _OUTCOME)
+        step = _read(header, EnrolChallenge if self._transcript is None else Enrolled, EnrolRefused)
         match step:
             case EnrolChallenge():
                 self._transcript = transcript(self._ask, self._agent_key, step.nonce, self._invitation.role)
@@ -282,7 +282,7 @@ class EnrolServer(_Side):
 
     def _received(self, header: bytes) -> None:
         if self._ask is None:
-            ask = _read(header, _ASK)
+            ask = _read(header, EnrolAsk)
             try:
                 key_digest(ask.certificate)
             except IdentityError as error:
@@ -290,7 +290,7 @@ class EnrolServer(_Side):
             self._ask = ask
             self._send(EnrolChallenge(self._nonce))
             return
-        proof = _read(header, _PROOF)
+        proof = _read(header, EnrolProof)
         try:
             self._let_in(self._ask, proof)
         except Refused as error:
@@ -347,15 +347,18 @@ def _mac(secret: bytes, label: bytes, *parts: bytes) -> bytes:
     return hmac.digest(secret, text, "sha256")
 
 
-_ASK: Final = msgspec.json.Decoder(EnrolAsk)
-_PROOF: Final = msgspec.json.Decoder(EnrolProof)
-_CHALLENGE: Final = msgspec.json.Decoder(EnrolChallenge | EnrolRefused)
-_OUTCOME: Final = msgspec.json.Decoder(Enrolled | EnrolRefused)
+_STEP: Final = msgspec.json.Decoder(EnrolAsk | EnrolChallenge | EnrolProof | Enrolled | EnrolRefused)
 
 
-def _read(header: bytes, decoder: msgspec.json.Decoder[T]) -> T:
-    """A header as the step that must come now."""
+def _read(header: bytes, *expected: type[T]) -> T:
+    """A header as the step, or one of the steps, that may come now.
+
+    Always decoded as one of all steps: of a single type msgspec takes a header without ``enrol``, too.
+    """
     try:
-        return decoder.decode(header)
+        step = _STEP.decode(header)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
         raise UnreadableHeader(clip(f"unreadable ENROL header: {exc}")) from exc
+    if not isinstance(step, expected):
+        raise RemoteProtocolError("a step of the enrolment came that is not the next")
+    return step

@@ -6,8 +6,11 @@ from typing import TypeVar
 
 from holdfast.types import Cause, ExitStatus, JobState, Receipt
 from holdfast.wire import events
+from holdfast.wire.certificate import fingerprint
+from holdfast.wire.enrol import EnrolAsk, EnrolChallenge, EnrolClient, EnrolServer
 from holdfast.wire.frames import Frame, FrameParser, FrameType, encode_frame
-from holdfast.wire.link import Link, LinkEvent
+from holdfast.wire.invitation import Invitation
+from holdfast.wire.link import Link, LinkClosed, LinkEvent
 from holdfast.wire.messages import (
     Accepted,
     Close,
@@ -24,6 +27,8 @@ from holdfast.wire.messages import (
     encode,
 )
 from holdfast.wire.phases import Phase, Role
+from holdfast.wire.requests import RoleName
+from tests.unit.wire.certificates import AGENT, CLIENT
 
 E = TypeVar("E", bound=LinkEvent)
 
@@ -34,6 +39,7 @@ RUN_BODY = b"/bin/true\0"
 ACCEPTED = Accepted(job="j" * 12, state=JobState.RUNNING, boot_id="boot", incarnation="inc")
 STARTED = Started(job="j" * 12, pid=42, started_unix_s=1.5)
 OPENED = Opened(job="j" * 12, state=JobState.DONE)
+ASK = EnrolAsk("0" * 16, CLIENT, b"n" * 32, "ada@laptop")
 RESULT = ResultAnswer(Receipt(job="j" * 12, cause=Cause.EXITED, exit=ExitStatus(code=0)))
 EVERYTHING = dict.fromkeys(range(256), (1 << 32, 1 << 32))
 
@@ -84,7 +90,72 @@ class Pair:
         return stream
 
 
-def drain(link: Link) -> list[LinkEvent]:
+class Enrolling:
+    """A side of an enrolment, with the face of a link."""
+
+    def __init__(self, core: EnrolClient | EnrolServer) -> None:
+        self.core = core
+        self.phase = Phase.ENROL
+        self._told = False
+
+    @property
+    def closed(self) -> bool:
+        return self.core.closed
+
+    def receive_data(self, data: bytes, *, now: float) -> None:
+        self.core.receive_data(data)
+
+    def data_to_send(self) -> bytes:
+        return self.core.data_to_send()
+
+    def next_event(self) -> LinkEvent | None:
+        """LinkClosed, once, when it has failed."""
+        error = self.core.error
+        if error is None or self._told:
+            return None
+        self._told = True
+        return LinkClosed(getattr(error, "code", -1), str(error))
+
+
+class Book:
+    """The invitations of an agent, as simple as can be: ``uses`` tells who came in, ``failures`` who did not."""
+
+    def __init__(self, *invitations: Invitation) -> None:
+        self.open = {each.id: each for each in invitations}
+        self.uses: list[tuple[str, bytes, str]] = []
+        self.failures: list[str] = []
+        self.refusal: Exception | None = None
+
+    def secret_of(self, invitation: str) -> bytes | None:
+        return self.open[invitation].secret if invitation in self.open else None
+
+    def role_of(self, invitation: str) -> RoleName | None:
+        return self.open[invitation].role if invitation in self.open else None
+
+    def failed(self, invitation: str) -> None:
+        self.failures.append(invitation)
+
+    def used(self, invitation: str, certificate: bytes, name: str) -> tuple[str, RoleName]:
+        if self.refusal is not None:
+            raise self.refusal
+        self.uses.append((invitation, certificate, name))
+        return f"{name}-2", self.open[invitation].role
+
+
+INVITATION = Invitation("tls://web1:7420", fingerprint(AGENT), b"s" * 16, "operator", 2e9)
+
+
+def enrol_client(invitation: Invitation = INVITATION, *, agent: bytes = AGENT, nonce: bytes = b"c" * 32) -> EnrolClient:
+    """A client that wants in."""
+    return EnrolClient(invitation, certificate=CLIENT, agent_certificate=agent, name="ada@laptop", nonce=nonce)
+
+
+def enrol_server(book: Book | None = None, *, agent: bytes = AGENT, nonce: bytes = b"a" * 32) -> EnrolServer:
+    """An agent with ``INVITATION`` open."""
+    return EnrolServer(agent_certificate=agent, nonce=nonce, decide=book or Book(INVITATION), host="web1")
+
+
+def drain(link: Link | Enrolling) -> list[LinkEvent]:
     """All events of a link."""
     found: list[LinkEvent] = []
     while (event := link.next_event()) is not None:
@@ -108,6 +179,15 @@ def frames_of(data: bytes) -> list[Frame]:
         found.append(frame)
     assert parser.buffered_bytes == 0
     return found
+
+
+def side_in(role: Role, phase: Phase) -> Link | Enrolling:
+    """As ``link_in``, in any phase there is."""
+    if phase is not Phase.ENROL:
+        return link_in(role, phase)
+    side = Enrolling(enrol_client() if role is Role.CLIENT else enrol_server())
+    side.data_to_send()
+    return side
 
 
 def link_in(role: Role, phase: Phase) -> Link:
@@ -140,6 +220,7 @@ def sample(type_: int, role: Role) -> bytes:
         FrameType.WELCOME: encode(WELCOME),
         FrameType.GOAWAY: encode(GoAway(108, "restart")),
         FrameType.CLOSE: encode(Close()),
+        FrameType.ENROL: encode(ASK if role is Role.AGENT else EnrolChallenge(b"n" * 32)),
         FrameType.REQ: encode(RUN),
         FrameType.RES: encode(RESULT),
         FrameType.ERR: encode(Failure(302, "no such job")),
@@ -167,20 +248,27 @@ def sample(type_: int, role: Role) -> bytes:
 
 __all__ = [
     "ACCEPTED",
+    "ASK",
     "EVERYTHING",
     "HELLO",
+    "INVITATION",
     "OPENED",
     "RESULT",
     "RUN",
     "RUN_BODY",
     "STARTED",
     "WELCOME",
+    "Book",
+    "Enrolling",
     "Get",
     "Pair",
     "drain",
+    "enrol_client",
+    "enrol_server",
     "events",
     "frames_of",
     "last",
     "link_in",
     "sample",
+    "side_in",
 ]

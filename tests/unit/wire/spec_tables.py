@@ -230,7 +230,7 @@ def describe(kind: mi.Type) -> str:
             return "number" + _range(kind.ge, kind.le)
         case mi.StrType():
             if kind.pattern is not None:
-                return f"string, `{kind.pattern}`"
+                return f"string, {kind.min_length} characters, `{kind.pattern}`"
             return "string" + _range(kind.min_length, kind.max_length, " characters")
         case mi.BytesType():
             if kind.min_length == kind.max_length and kind.min_length is not None:

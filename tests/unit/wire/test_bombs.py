@@ -14,7 +14,7 @@ from holdfast.wire.link import Link
 from holdfast.wire.messages import Run, UnreadableHeader, decode_request
 from holdfast.wire.phases import ALLOWED, Phase, Role
 from holdfast.wire.requests import unpack_items
-from tests.unit.wire.pair import link_in
+from tests.unit.wire.pair import link_in, side_in
 
 MOST_BYTES = 64 * 1024
 
@@ -41,7 +41,7 @@ def test_length_bombs(role: Role, phase: Phase) -> None:
         for lengths in ((2**32 - 1, 0), (0, 2**32 - 1), (2**32 - 1, 2**32 - 1), (2**31, 0)):
             prefix = encode_frame(type_, body_bytes=lengths[1])
             prefix = prefix[:4] + lengths[0].to_bytes(4, "big") + prefix[8:]
-            link = link_in(role, phase)
+            link = side_in(role, phase)
             assert peak_of(lambda link=link, prefix=prefix: link.receive_data(prefix, now=0.0)) <= MOST_BYTES  # type: ignore[misc]
             assert link.closed
 

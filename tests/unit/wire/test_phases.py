@@ -8,16 +8,18 @@ from holdfast.wire import limits
 from holdfast.wire.frames import FrameType, encode_frame
 from holdfast.wire.link import LinkClosed
 from holdfast.wire.phases import ALLOWED, Phase, Role
-from tests.unit.wire.pair import drain, frames_of, link_in, sample
+from tests.unit.wire.pair import drain, frames_of, sample, side_in
 
 LIVENESS = {"GOAWAY", "PING", "PONG", "CLOSE"}
 TO_AGENT = {"REQ", "CANCEL", "DATA", "CREDIT", "END"} | LIVENESS
 TO_CLIENT = {"RES", "ERR", "EVT", "DATA", "CREDIT", "END", "ACK", "GAP"} | LIVENESS
 EXPECTED: dict[tuple[Role, Phase], set[str]] = {
+    (Role.AGENT, Phase.ENROL): {"ENROL"},
     (Role.AGENT, Phase.PRE): {"HELLO"},
     (Role.AGENT, Phase.OPEN): TO_AGENT,
     (Role.AGENT, Phase.DRAIN): TO_AGENT,
     (Role.AGENT, Phase.CLOSED): set(),
+    (Role.CLIENT, Phase.ENROL): {"ENROL"},
     (Role.CLIENT, Phase.PRE): {"WELCOME", "CLOSE"},
     (Role.CLIENT, Phase.OPEN): TO_CLIENT,
     (Role.CLIENT, Phase.DRAIN): TO_CLIENT,
@@ -32,7 +34,7 @@ ILLEGAL = [(r, p, t) for r, p, t in EVERY if NAMES.get(t) not in EXPECTED[r, p]]
 def test_the_table_is_complete() -> None:
     assert set(ALLOWED) == set(EXPECTED)
     assert {key: {NAMES[t] for t in bounds} for key, bounds in ALLOWED.items()} == EXPECTED
-    assert len(LEGAL) + len(ILLEGAL) == 2 * 4 * 256
+    assert len(LEGAL) + len(ILLEGAL) == len(Role) * len(Phase) * 256 == 2560
 
 
 @pytest.mark.parametrize(("role", "phase"), EXPECTED)
@@ -44,7 +46,7 @@ def test_illegal_types_close_without_a_byte_that_depends_on_the_payload(role: Ro
             (1, 1, 0, b"{}", b"x"),
             (99, 255, 2**64 - 1, b'{"op":"status"}', bytes(2000)),
         ):
-            link = link_in(role, phase)
+            link = side_in(role, phase)
             frame = encode_frame(
                 type_, channel=channel, stream=stream, position=position, header=header, body_bytes=len(body)
             )
@@ -59,13 +61,14 @@ def test_illegal_types_close_without_a_byte_that_depends_on_the_payload(role: Ro
                 assert found[0].code == 100  # type: ignore[attr-defined]
         assert len(replies) == 1, f"type 0x{type_:02x}: the reply tells payloads apart"
         answered = [frame.type for frame in frames_of(replies.pop())]
-        silent = phase is Phase.CLOSED or (role, phase) == (Role.CLIENT, Phase.PRE)
-        assert answered == ([] if silent else [FrameType.CLOSE])
+        silent = phase is Phase.CLOSED or (role is Role.CLIENT and phase in (Phase.PRE, Phase.ENROL))
+        says = FrameType.ENROL if phase is Phase.ENROL else FrameType.CLOSE
+        assert answered == ([] if silent else [says])
 
 
 @pytest.mark.parametrize(("role", "phase", "type_"), LEGAL)
 def test_legal_types_do_something_or_are_known_to_do_nothing(role: Role, phase: Phase, type_: int) -> None:
-    link = link_in(role, phase)
+    link = side_in(role, phase)
     link.receive_data(sample(type_, role), now=0.0)
     found, reply = drain(link), frames_of(link.data_to_send())
     assert link.closed == (type_ == FrameType.CLOSE)
@@ -73,6 +76,9 @@ def test_legal_types_do_something_or_are_known_to_do_nothing(role: Role, phase: 
         assert (found, reply) == ([], [])
     elif type_ == FrameType.PING:
         assert [(frame.type, frame.position) for frame in reply] == [(FrameType.PONG, 7)]
+    elif type_ == FrameType.ENROL:
+        assert [frame.type for frame in reply] == [FrameType.ENROL]
+        assert found == []
     elif type_ == FrameType.REQ and phase is Phase.DRAIN:
         assert [frame.type for frame in reply] == [FrameType.ERR]
         assert found == []
@@ -88,7 +94,7 @@ def test_one_byte_over_a_bound_is_refused_at_the_prefix(role: Role, phase: Phase
     lengths = (most_header + 1, 0) if part == "header" else (0, most_body + 1)
     prefix = encode_frame(type_, body_bytes=lengths[1])
     prefix = prefix[:4] + lengths[0].to_bytes(4, "big") + prefix[8:]
-    link = link_in(role, phase)
+    link = side_in(role, phase)
     link.receive_data(prefix, now=0.0)
     assert link.closed
     assert drain(link)[-1].code == 101  # type: ignore[attr-defined]
@@ -96,6 +102,7 @@ def test_one_byte_over_a_bound_is_refused_at_the_prefix(role: Role, phase: Phase
 
 def test_before_welcome_no_header_is_over_4_kib_and_there_is_no_body() -> None:
     for role in Role:
-        for header, body in ALLOWED[role, Phase.PRE].values():
-            assert header <= limits.CONTROL_BYTES_BEFORE_WELCOME
-            assert body == 0
+        for phase in (Phase.PRE, Phase.ENROL):
+            for header, body in ALLOWED[role, phase].values():
+                assert header <= limits.CONTROL_BYTES_BEFORE_WELCOME
+                assert body == 0
