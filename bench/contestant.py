@@ -17,10 +17,13 @@ import msgspec
 
 KINDS: Final[Mapping[str, str]] = {
     "local": "bench.with_subprocess",
+    "bare_ssl": "bench.with_bare_ssl",
+    "bare_uvloop": "bench.with_bare_uvloop",
     "blocking": "bench.with_blocking",
     "asyncio": "bench.with_asyncio",
     "uvloop": "bench.with_asyncio",
     "asyncssh": "bench.with_asyncssh",
+    "openssh": "bench.with_openssh",
 }
 """Where the contestants are; each module has ``contestant(kind, args)``."""
 
@@ -28,12 +31,17 @@ TRUE: Final = "/bin/true"
 
 
 class Order(msgspec.Struct, frozen=True):
-    """What to measure: so many commands (or bytes, requests, jobs), so many of them in flight.
+    """What to measure: so many commands (or bytes, requests, jobs, connections), so many of them in flight.
 
-    ``own_digest``: hash what was delivered here as well, where the client does so by itself.
+    Attributes:
+        what: ``fresh`` is a connection for each command, one after the other, and ``hosts`` all of them at once;
+            ``hold`` opens idle connections and keeps them until ``release``.
+        own_digest: Hash what was delivered here as well, where the client does so by itself.
     """
 
-    what: Literal["serial", "burst", "fresh", "stream", "trivial", "start_jobs", "stop_jobs"]
+    what: Literal[
+        "serial", "burst", "fresh", "hosts", "stream", "trivial", "start_jobs", "stop_jobs", "hold", "release"
+    ]
     count: int
     width: int = 1
     durable: bool = False

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final, Literal
 
 import msgspec
 
-from bench.samples import Reading
+from bench.samples import Reading, Turns
 
 Better = Literal["lower", "higher"]
 Kind = Literal["latency", "throughput", "memory"]
@@ -14,12 +15,10 @@ Kind = Literal["latency", "throughput", "memory"]
 BUSY_LOAD: Final = 1.0
 """With a load average of this or more at the start nothing is said about latencies: the machine was not ours alone."""
 
-
-class Target(msgspec.Struct, frozen=True):
-    """A figure to reach: at most (``lower`` is better) or at least so much."""
-
-    value: float
-    better: Better
+LIMITS: Final = {"local": "local", "bare_ssl": "bare ssl", "bare_uvloop": "bare uvloop"}
+"""Contestants that show what the machine can do without Holdfast, with their names in the table."""
+NEIGHBOURS: Final = {"asyncssh": "AsyncSSH", "openssh": "OpenSSH"}
+"""Contestants that do the same work in another way, with their names in the table."""
 
 
 class Figure(msgspec.Struct, frozen=True, kw_only=True):
@@ -27,9 +26,10 @@ class Figure(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         id: Key of the notes.
-        limit: What the machine itself gives for the same work, without Holdfast.
-        neighbour: The same work through AsyncSSH.
-        failed: Why it could not be measured.
+        limits: What the machine itself gives for the same work, without Holdfast, by name.
+        neighbours: The same work done by others, by name.
+        absent: Limits and neighbours without a reading, each with the reason.
+        failed: Why Holdfast could not be measured.
     """
 
     id: str
@@ -38,17 +38,21 @@ class Figure(msgspec.Struct, frozen=True, kw_only=True):
     kind: Kind
     better: Better
     holdfast: Reading | None = None
-    limit: Reading | None = None
-    neighbour: Reading | None = None
+    limits: Mapping[str, Reading] = {}
+    neighbours: Mapping[str, Reading] = {}
+    absent: Mapping[str, str] = {}
     target: float | None = None
     failed: str = ""
 
     @property
     def ratio(self) -> float | None:
-        """Holdfast in units of the limit."""
-        if self.holdfast is None or self.limit is None or not self.limit.median:
-            return None
-        return self.holdfast.median / self.limit.median
+        """Holdfast in units of the best of the limits."""
+        return self._ratio_to(self.limits)
+
+    @property
+    def ratio_to_neighbour(self) -> float | None:
+        """Holdfast in units of the best of the neighbours."""
+        return self._ratio_to(self.neighbours)
 
     @property
     def missed_by(self) -> float | None:
@@ -57,6 +61,42 @@ class Figure(msgspec.Struct, frozen=True, kw_only=True):
             return None
         over = self.holdfast.median / self.target - 1
         return max(0.0, over if self.better == "lower" else -over)
+
+    def _ratio_to(self, others: Mapping[str, Reading]) -> float | None:
+        medians = [reading.median for reading in others.values()]
+        best = (min if self.better == "lower" else max)(medians, default=0.0)
+        return self.holdfast.median / best if self.holdfast is not None and best else None
+
+
+class Line(msgspec.Struct, frozen=True, kw_only=True):
+    """What a line of the table is made of.
+
+    Attributes:
+        of: The contestant of Holdfast that it is about.
+        beside: The limits and neighbours that belong to it.
+    """
+
+    id: str
+    of: str
+    what: str
+    unit: str
+    kind: Kind
+    better: Better
+    beside: tuple[str, ...] = ()
+    target: float | None = None
+
+
+def figure(line: Line, turns: Turns) -> Figure:
+    """The line with what its contestants gave, or why they did not."""
+    readings, failed = turns.readings, turns.failed
+    limits = {LIMITS[name]: readings[name] for name in line.beside if name in LIMITS and name in readings}
+    neighbours = {NEIGHBOURS[name]: readings[name] for name in line.beside if name in NEIGHBOURS and name in readings}
+    absent = {(LIMITS | NEIGHBOURS)[name]: failed[name] for name in line.beside if name in failed}
+    return Figure(
+        id=line.id, what=line.what, unit=line.unit, kind=line.kind, better=line.better, target=line.target,
+        holdfast=readings.get(line.of), limits=limits, neighbours=neighbours, absent=absent,
+        failed=failed.get(line.of, ""),
+    )  # fmt: skip
 
 
 def verdict(figure: Figure, load: float) -> str:

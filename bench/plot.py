@@ -1,4 +1,4 @@
-"""The figures as bars: one panel a figure, limit, neighbour and Holdfast below each other, the target as a line."""
+"""The figures as bars: one panel a figure, limits, neighbours and Holdfast below each other, the target as a line."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ from matplotlib.figure import Figure as Canvas
 from bench.figures import Figure
 from bench.report import number
 
-COLORS: Final = {"limit here": "#999999", "AsyncSSH": "#E69F00", "Holdfast": "#0072B2"}
+COLORS: Final = {"AsyncSSH": "#E69F00", "OpenSSH": "#009E73", "Holdfast": "#0072B2"}
 """Told apart with every kind of colour vision (Okabe and Ito, https://jfly.uni-koeln.de/color/); names stand beside."""
+LIMIT_COLOR: Final = "#999999"
 TARGET_COLOR: Final = "#D55E00"
 COLUMNS: Final = 2
-PANEL_INCHES: Final = (5.2, 1.7)
+PANEL_INCHES: Final = (5.2, 2.1)
 
 
 def draw(figures: Sequence[Figure], path: str, *, caption: str) -> None:
@@ -28,7 +29,7 @@ def draw(figures: Sequence[Figure], path: str, *, caption: str) -> None:
         path: Where the SVG goes.
         caption: Below the title: machine and date.
     """
-    shown = [figure for figure in figures if figure.holdfast and (figure.limit or figure.neighbour or figure.target)]
+    shown = [figure for figure in figures if figure.holdfast and (figure.limits or figure.neighbours or figure.target)]
     rows = max(1, math.ceil(len(shown) / COLUMNS))
     width, height = PANEL_INCHES
     with mpl.rc_context({"svg.hashsalt": "holdfast", "svg.fonttype": "none", "font.family": "sans-serif"}):
@@ -43,12 +44,15 @@ def draw(figures: Sequence[Figure], path: str, *, caption: str) -> None:
 
 
 def _panel(axes: Axes, figure: Figure) -> None:
-    readings = {"limit here": figure.limit, "AsyncSSH": figure.neighbour, "Holdfast": figure.holdfast}
-    bars = [(name, value) for name, value in readings.items() if value is not None]
+    bars = [*figure.limits.items(), *figure.neighbours.items()]
+    if figure.holdfast is not None:
+        bars.append(("Holdfast", figure.holdfast))
     names = [name for name, _ in bars]
     medians = [value.median for _, value in bars]
     spread = [[v.median - v.low for _, v in bars], [v.high - v.median for _, v in bars]]
-    axes.barh(names, medians, xerr=spread, color=[COLORS[name] for name in names], height=0.62, capsize=2)
+    axes.barh(
+        names, medians, xerr=spread, color=[COLORS.get(name, LIMIT_COLOR) for name in names], height=0.62, capsize=2
+    )
     right = max([value.high for _, value in bars] + ([figure.target] if figure.target else []))
     for place, (_, value) in enumerate(bars):
         axes.text(value.high + right * 0.015, place, number(value.median), va="center", fontsize=8)

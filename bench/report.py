@@ -7,7 +7,7 @@ from typing import Final
 
 import msgspec
 
-from bench.figures import BUSY_LOAD, Figure, verdict
+from bench.figures import BUSY_LOAD, NEIGHBOURS, Figure, verdict
 from bench.samples import Reading
 
 
@@ -27,15 +27,23 @@ class _Notes(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     bounds: dict[str, str] = {}
 
 
-_HEAD: Final = (
-    "| What | Unit | Limit here | AsyncSSH | Holdfast | Holdfast / limit | Target | Verdict |\n"
-    "|---|---|--:|--:|--:|--:|--:|---|\n"
-)
+_COLUMNS: Final = (
+    "What", "Unit", "Limit here", *NEIGHBOURS.values(), "Holdfast", "/ limit", "/ neighbour", "Target", "Verdict",
+)  # fmt: skip
+_HEAD: Final = f"| {' | '.join(_COLUMNS)} |\n|---|---|{'--:|' * (len(_COLUMNS) - 3)}---|\n"
 _WORDS: Final = """\
 Medians of rounds in which all contestants take turns; in brackets the lowest and the highest round. Client, agent and
-commands share the machine. *Limit here* is the same work without Holdfast: `subprocess.run` (in flight: two processes
-of it), a pipe read and hashed, an echo over a socket pair, `python -c pass`, and two flushed records around
-`subprocess.run`. AsyncSSH runs over loopback TCP, encrypted (AES-128-GCM); Holdfast over its unix socket.
+commands share the machine. The ratios are those of Holdfast to the best limit and to the best neighbour of the line.
+
+*Limit here* is the same work without Holdfast. *local*: `subprocess.run` (in flight: two processes of it), a pipe read
+and hashed, an echo over a socket pair, and two flushed records around `subprocess.run`. *bare ssl* and *bare uvloop*:
+TLS 1.3 between two Python processes with certificates on both sides and nothing behind it; they echo, or send zeros
+from memory, which the client hashes. They run no command and keep no byte.
+
+The neighbours run over loopback TCP with AES-128-GCM: AsyncSSH with its own server, OpenSSH with its `sshd`, commands
+and streams over a master connection, fresh ones without. Holdfast's TLS has AES-256-GCM; its unix socket is not
+encrypted. Hosts are fresh connections to the one server that there is. For the memory of idle connections OpenSSH,
+which has processes for each, is asked for at most 50.
 """
 
 
@@ -101,20 +109,29 @@ def _facts(results: Results) -> str:
 
 
 def _row(figure: Figure, load: float) -> str:
-    ratio = "–" if figure.ratio is None else f"{number(figure.ratio)}"
     sign = "≤" if figure.better == "lower" else "≥"
-    target = "–" if figure.target is None else f"{sign} {number(figure.target)}"
     cells = (
         figure.what,
         figure.unit,
-        show(figure.limit),
-        show(figure.neighbour),
+        _limits(figure),
+        *(_neighbour(figure, name) for name in NEIGHBOURS.values()),
         show(figure.holdfast),
-        ratio,
-        target,
+        *("–" if ratio is None else number(ratio) for ratio in (figure.ratio, figure.ratio_to_neighbour)),
+        "–" if figure.target is None else f"{sign} {number(figure.target)}",
         verdict(figure, load),
     )
     return f"| {' | '.join(cells)} |\n"
+
+
+def _limits(figure: Figure) -> str:
+    """Each with its name, also those that are not there."""
+    cells = [f"{name} {show(reading)}" for name, reading in figure.limits.items()]
+    cells += [f"{name}: {why}" for name, why in figure.absent.items() if name not in NEIGHBOURS.values()]
+    return "<br>".join(cells) or "–"
+
+
+def _neighbour(figure: Figure, name: str) -> str:
+    return figure.absent.get(name) or show(figure.neighbours.get(name))
 
 
 def _bounds(results: Results, notes: Mapping[str, str]) -> str:

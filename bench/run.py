@@ -4,7 +4,8 @@ Rules of this run:
 
 * Everything is measured side by side and in turns (A B A B), so that what the machine does meanwhile falls on all
   alike. Ratios count, absolute values belong to one machine.
-* Every contestant is a process of its own that holds its connection open and is idle until it is told to measure.
+* Every contestant is a process of its own that holds its connection open and is idle until it is told to measure. A
+  neighbour that is not installed is named as such in its column; the others go on.
 * A figure is the median of its rounds, told with the lowest and the highest one. What could not be measured stays in
   the table with the reason. Why a target is missed is written by a person, in ``notes.toml``.
 
@@ -17,17 +18,19 @@ import argparse
 import importlib.metadata
 import platform
 import sqlite3
+import ssl
 import sys
 import tempfile
 import time
 from pathlib import Path
 
 import holdfast
-from bench import procfs, report
-from bench.contests import CASES, Arena, warm_up
+from bench import openssh_server, procfs, report
+from bench.arena import Arena
+from bench.cases import CASES
 from bench.figures import Figure
+from bench.samples import ContestantFailed
 from bench.sizes import SIZES
-from bench.worker import ContestantFailed
 from holdfast.errors import HoldfastError
 
 HERE = Path(__file__).resolve().parent
@@ -50,6 +53,8 @@ def main() -> int:
     for figure in figures:
         if figure.failed:
             print(f"bench: {figure.what} could not be measured: {figure.failed}", file=sys.stderr)
+    for name, why in {name: why for figure in figures for name, why in figure.absent.items()}.items():
+        print(f"bench: beside it no {name}: {why}", file=sys.stderr)
     return 1 if any(figure.failed for figure in figures) else 0
 
 
@@ -69,7 +74,6 @@ def _measure(folder: str, size: str, cases: list[str]) -> list[Figure]:
     figures: list[Figure] = []
     arena = Arena(folder, SIZES[size])
     try:
-        warm_up(arena)
         for name in cases:
             begin = time.monotonic()
             try:
@@ -86,8 +90,13 @@ def _measure(folder: str, size: str, cases: list[str]) -> list[Figure]:
 
 def _versions() -> dict[str, str]:
     found = {"holdfast": holdfast.__version__, "python": platform.python_version(), "sqlite": sqlite3.sqlite_version}
+    found["openssl"] = ssl.OPENSSL_VERSION.split()[1]
     for package in ("uvloop", "msgspec", "xxhash", "asyncssh"):
-        found[package] = importlib.metadata.version(package)
+        try:
+            found[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            found[package] = "not installed"
+    found["openssh"] = openssh_server.version()
     return found
 
 

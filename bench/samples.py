@@ -9,6 +9,10 @@ from collections.abc import Callable, Mapping, Sequence
 import msgspec
 
 
+class ContestantFailed(Exception):
+    """A contestant could not do what it was told, or is not there."""
+
+
 class Reading(msgspec.Struct, frozen=True):
     """One figure of one contestant: the median of its rounds, the lowest and the highest."""
 
@@ -16,6 +20,13 @@ class Reading(msgspec.Struct, frozen=True):
     low: float
     high: float
     rounds: int
+
+
+class Turns(msgspec.Struct, frozen=True):
+    """What contestants gave that took turns: each is either in ``readings`` or, with the reason, in ``failed``."""
+
+    readings: Mapping[str, Reading]
+    failed: Mapping[str, str]
 
 
 def reading(rounds: Sequence[float]) -> Reading:
@@ -40,10 +51,19 @@ def percentile(values: Sequence[float], share: float) -> float:
     return sorted(values)[max(0, math.ceil(share * len(values)) - 1)]
 
 
-def in_turns(rounds: int, contestants: Mapping[str, Callable[[], float]]) -> dict[str, Reading]:
-    """What each contestant gives when they take turns: A B A B, ``rounds`` times."""
+def in_turns(rounds: int, contestants: Mapping[str, Callable[[], float]]) -> Turns:
+    """What each contestant gives when they take turns: A B A B, ``rounds`` times.
+
+    One that fails is out, and its earlier rounds count for nothing; the others go on.
+    """
     found: dict[str, list[float]] = {name: [] for name in contestants}
+    failed: dict[str, str] = {}
     for _ in range(rounds):
         for name, measure in contestants.items():
-            found[name].append(measure())
-    return {name: reading(values) for name, values in found.items()}
+            if name in failed:
+                continue
+            try:
+                found[name].append(measure())
+            except ContestantFailed as exc:
+                failed[name] = str(exc)
+    return Turns({name: reading(values) for name, values in found.items() if name not in failed}, failed)

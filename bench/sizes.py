@@ -15,39 +15,47 @@ class Size(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         rounds: Turns that each contestant gets.
-        serial: Commands one at a time.
+        serial: Commands one at a time; a quarter of it with a connection for each.
         burst: Commands with ``width`` in flight.
+        hosts: Fresh connections at the same time, a command on each.
+        hosts_rounds: Turns of that.
         stream_bytes: Output of one command.
         stream_rounds: Turns of that.
         trivial: Requests that start nothing.
         starts: Turns of agent and command-line starts.
         jobs: Jobs that run at the same time for the figures of memory.
         durable: Durable commands one at a time; ten times as many in flight.
+        idle: Numbers of idle connections that are counted.
+        idle_processes: Clients that hold those.
     """
 
     rounds: int
     serial: int
     burst: int
+    hosts: int
+    hosts_rounds: int
     stream_bytes: int
     stream_rounds: int
     trivial: int
     starts: int
     jobs: int
     durable: int
+    idle: tuple[int, ...]
+    idle_processes: int
     width: int = 64
 
 
 SIZES: Final[Mapping[str, Size]] = {
     "full": Size(
-        rounds=7, serial=200, burst=2000, stream_bytes=1024 * MIB, stream_rounds=5, trivial=1000, starts=15, jobs=1000,
-        durable=150,
+        rounds=7, serial=200, burst=2000, hosts=100, hosts_rounds=5, stream_bytes=1024 * MIB,
+        stream_rounds=5, trivial=1000, starts=15, jobs=1000, durable=150, idle=(1_000, 10_000), idle_processes=4,
     ),
     "quick": Size(
-        rounds=3, serial=40, burst=300, stream_bytes=128 * MIB, stream_rounds=3, trivial=300, starts=5, jobs=100,
-        durable=25,
+        rounds=3, serial=40, burst=300, hosts=100, hosts_rounds=1, stream_bytes=128 * MIB, stream_rounds=3,
+        trivial=300, starts=5, jobs=100, durable=25, idle=(200,), idle_processes=2,
     ),
     "smoke": Size(
-        rounds=1, serial=2, burst=8, stream_bytes=2 * MIB, stream_rounds=1, trivial=5, starts=1, jobs=3, durable=1,
-        width=4,
+        rounds=1, serial=2, burst=8, hosts=4, hosts_rounds=1, stream_bytes=2 * MIB, stream_rounds=1, trivial=5,
+        starts=1, jobs=3, durable=1, idle=(4,), idle_processes=2, width=4,
     ),
 }  # fmt: skip

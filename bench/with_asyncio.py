@@ -1,59 +1,95 @@
-"""Holdfast through its asyncio client, on asyncio's own loop or on uvloop."""
+"""Holdfast through its asyncio client, on asyncio's own loop or on uvloop, over whatever the address names."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 
 import uvloop
+import xxhash
 
 import holdfast.aio as aio
-from bench.contestant import TRUE, Answer, Order
+from bench import procfs
+from bench.async_timing import in_flight, one_at_a_time
+from bench.contestant import TRUE, Answer, Order, head_command
 from holdfast.types import Durability
 
 
 class Asyncio:
     """One connection; in flight means tasks."""
 
-    def __init__(self, kind: str, state_dir: str) -> None:
+    def __init__(self, kind: str, address: str, state_dir: str | None = None) -> None:
+        self._where = (address, state_dir)
         self._runner = asyncio.Runner(loop_factory=uvloop.new_event_loop if kind == "uvloop" else None)
-        self._host = self._runner.run(_connect(state_dir))
+        self._host = self._runner.run(self._connect())
         self._jobs: list[aio.Job] = []
+        self._held: list[aio.Host] = []
 
     def obey(self, order: Order) -> Answer:
         """See ``contestant.Contestant``."""
         return self._runner.run(self._obey(order))
 
     def close(self) -> None:
-        """Close the connection."""
+        """Close the connections."""
+        self._runner.run(self._release(64))
         self._runner.run(self._host.close())
         self._runner.close()
 
     async def _obey(self, order: Order) -> Answer:
-        if order.what == "serial":
-            return await self._serial(order.count)
-        if order.what == "burst":
-            durability: Durability | None = "power" if order.durable else None
-            return await in_flight(
-                order.count, order.width, lambda: self._host.run([TRUE], check=True, durability=durability)
-            )
-        if order.what == "start_jobs":
-            return await in_flight(order.count, order.width, self._start_job)
-        if order.what == "stop_jobs":
-            return await self._stop_jobs(order.width)
-        raise NotImplementedError(order.what)
+        match order.what:
+            case "serial":
+                return await one_at_a_time(order.count, self._run)
+            case "burst":
+                durability: Durability | None = "power" if order.durable else None
+                return await in_flight(
+                    order.count, order.width, lambda: self._host.run([TRUE], check=True, durability=durability)
+                )
+            case "fresh":
+                return await one_at_a_time(order.count, self._fresh)
+            case "hosts":
+                return await in_flight(order.count, order.width, self._fresh)
+            case "trivial":
+                return await one_at_a_time(order.count, self._host.status)
+            case "stream":
+                return await self._stream(order.count, own_digest=order.own_digest)
+            case "start_jobs":
+                return await in_flight(order.count, order.width, self._start_job)
+            case "stop_jobs":
+                return await self._stop_jobs(order.width)
+            case "hold":
+                return await in_flight(order.count, order.width, self._hold)
+            case "release":
+                return await self._release(order.width)
 
-    async def _serial(self, count: int) -> Answer:
-        clock = time.perf_counter
-        each = []
-        begin = before = clock()
-        for _ in range(count):
-            await self._host.run([TRUE], check=True)
-            after = clock()
-            each.append(after - before)
-            before = after
-        return Answer(wall_s=before - begin, each_s=tuple(each))
+    async def _connect(self) -> aio.Host:
+        address, state_dir = self._where
+        return await aio.connect(address, state_dir=state_dir, start=False)
+
+    async def _run(self) -> None:
+        await self._host.run([TRUE], check=True)
+
+    async def _fresh(self) -> None:
+        async with await self._connect() as host:
+            await host.run([TRUE], check=True)
+
+    async def _stream(self, count: int, *, own_digest: bool) -> Answer:
+        """As the blocking client's: the client compares the digests by itself, the receipt tells it."""
+        digest = xxhash.xxh3_128()
+        procfs.reset_peak_rss("self")
+        begin = time.perf_counter()
+        job = await self._host.start(head_command(count))
+        total = 0
+        async for _, chunk in job.output():  # stderr is empty
+            total += len(chunk)
+            if own_digest:
+                digest.update(chunk)
+        wall_s = time.perf_counter() - begin
+        peak = procfs.peak_rss("self")
+        receipt = await job.wait_receipt()
+        await job.forget()
+        told = digest.hexdigest() if own_digest else receipt.stdout.xxh3 or ""
+        return Answer(wall_s=wall_s, bytes=total, digest=told, peak_rss_bytes=peak)
 
     async def _start_job(self) -> None:
         self._jobs.append(await self._host.start(["sleep", "100000"], detach=True, durability="process"))
@@ -67,26 +103,15 @@ class Asyncio:
         await in_flight(len(jobs), width, lambda: next(ends).wait_receipt())
         return Answer(wall_s=time.perf_counter() - begin)
 
+    async def _hold(self) -> None:
+        self._held.append(await self._connect())
+
+    async def _release(self, width: int) -> Answer:
+        held, self._held = self._held, []
+        each = iter(held)
+        return await in_flight(len(held), width, lambda: next(each).close())
+
 
 def contestant(kind: str, args: Sequence[str]) -> Asyncio:
-    """Made by ``bench.contestant``; ``args``: the state directory."""
+    """Made by ``bench.contestant``; ``args``: the address, and for ``local`` the state directory."""
     return Asyncio(kind, *args)
-
-
-async def in_flight(count: int, width: int, call: Callable[[], Awaitable[object]]) -> Answer:
-    """Time ``count`` calls with ``width`` of them in flight all the time."""
-    left = iter(range(count))
-
-    async def caller() -> None:
-        for _ in left:
-            await call()
-
-    begin = time.perf_counter()
-    async with asyncio.TaskGroup() as callers:
-        for _ in range(min(width, count)):
-            callers.create_task(caller())
-    return Answer(wall_s=time.perf_counter() - begin)
-
-
-async def _connect(state_dir: str) -> aio.Host:
-    return await aio.connect(state_dir=state_dir, start=False)

@@ -1,4 +1,4 @@
-"""Holdfast through its blocking client."""
+"""Holdfast through its blocking client, over whatever the address names."""
 
 from __future__ import annotations
 
@@ -16,9 +16,10 @@ from bench.contestant import TRUE, Answer, Order, head_command, one_at_a_time
 class Blocking:
     """One connection; in flight means threads."""
 
-    def __init__(self, state_dir: str) -> None:
+    def __init__(self, address: str, state_dir: str | None = None) -> None:
+        self._address = address
         self._state_dir = state_dir
-        self._host = holdfast.connect(state_dir=state_dir, start=False)
+        self._host = self._connect()
         self._pool: ThreadPoolExecutor | None = None
 
     def obey(self, order: Order) -> Answer:
@@ -41,11 +42,14 @@ class Blocking:
             self._pool.shutdown()
         self._host.close()
 
+    def _connect(self) -> holdfast.Host:
+        return holdfast.connect(self._address, state_dir=self._state_dir, start=False)
+
     def _run(self, _number: int = 0) -> None:
         self._host.run([TRUE], check=True)
 
     def _fresh(self) -> None:
-        with holdfast.connect(state_dir=self._state_dir, start=False) as host:
+        with self._connect() as host:
             host.run([TRUE], check=True)
 
     def _durable(self) -> None:
@@ -79,5 +83,5 @@ class Blocking:
 
 
 def contestant(kind: str, args: Sequence[str]) -> Blocking:
-    """Made by ``bench.contestant``; ``args``: the state directory."""
+    """Made by ``bench.contestant``; ``args``: the address, and for ``local`` the state directory."""
     return Blocking(*args)

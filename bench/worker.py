@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Final
@@ -15,15 +16,12 @@ from typing import Final
 import msgspec
 
 from bench.contestant import Answer, Order
+from bench.samples import ContestantFailed
 
 ROOT: Final = Path(__file__).resolve().parent.parent
-ANSWER_S: Final = 120.0
+ANSWER_S: Final = 240.0
 """Longest wait for one answer: a contestant that hangs is a failure with a reason, not a run without an end."""
 CLOSE_S: Final = 10.0
-
-
-class ContestantFailed(Exception):
-    """A contestant could not do what it was told."""
 
 
 class Worker:
@@ -32,19 +30,22 @@ class Worker:
     Args:
         kind: A key of ``contestant.KINDS``.
         *args: For that module.
+        name: What it is called in messages; empty: its kind.
+        env: Variables besides those of ``clean_env``.
 
     Raises:
         ContestantFailed: it did not come up.
     """
 
-    def __init__(self, kind: str, *args: str) -> None:
-        self.kind = kind
+    def __init__(self, kind: str, *args: str, name: str = "", env: Mapping[str, str] | None = None) -> None:
+        self.name = name or kind
         self._decoder = msgspec.json.Decoder(Answer)
         self._owed = 0
         self._words = tempfile.TemporaryFile()  # noqa: SIM115 - closed by `close`
         self._process = subprocess.Popen(
             [sys.executable, "-m", "bench.contestant", kind, *args],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._words, cwd=ROOT, env=clean_env(),
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._words, cwd=ROOT,
+            env=clean_env() | dict(env or {}),
         )  # fmt: skip
         try:
             self._owed += 1
@@ -73,7 +74,7 @@ class Worker:
         """
         answer = self._answer()
         if answer.error:
-            raise ContestantFailed(f"{self.kind}: {answer.error}")
+            raise ContestantFailed(f"{self.name}: {answer.error}")
         return answer
 
     def ask(self, order: Order) -> Answer:
@@ -112,7 +113,7 @@ class Worker:
         self._owed -= 1
         if line is None:
             self._process.kill()  # a late answer would be taken for that of a later order
-            raise ContestantFailed(f"{self.kind}: no answer within {ANSWER_S:g} s")
+            raise ContestantFailed(f"{self.name}: no answer within {ANSWER_S:g} s")
         if not line:
             raise self._ended()
         return self._decoder.decode(line)
@@ -120,7 +121,7 @@ class Worker:
     def _ended(self) -> ContestantFailed:
         self._words.seek(0)
         words = self._words.read().decode(errors="replace").strip().splitlines()
-        return ContestantFailed(f"{self.kind} ended: {words[-1] if words else 'without a word'}")
+        return ContestantFailed(f"{self.name} ended: {words[-1] if words else 'without a word'}")
 
 
 def clean_env() -> dict[str, str]:

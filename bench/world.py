@@ -1,4 +1,4 @@
-"""What is measured against: a private agent in a folder of its own, and the neighbour's server."""
+"""The agents that are measured, each in a folder of its own: a user's private one, and one on the network."""
 
 from __future__ import annotations
 
@@ -7,15 +7,24 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 from types import TracebackType
 from typing import Final
 
 import holdfast
-from bench import procfs, sshd
-from bench.worker import ROOT, ContestantFailed, clean_env
+from bench import procfs
+from bench.samples import ContestantFailed
+from bench.worker import clean_env
+from holdfast.errors import ConnectFailed
 
 GONE_S: Final = 20.0
 SETTLE_S: Final = 15.0
+COMMAND_S: Final = 30.0
+_AGENT_SETTINGS: Final = """\
+max_connections = 15000
+max_connections_per_principal = 15000
+"""
+"""One client stands for the many whose idle connections are counted."""
 
 
 class Agent:
@@ -74,47 +83,86 @@ class Agent:
         self.stop()
 
 
-class NeighbourServer:
-    """The AsyncSSH server in a process of its own.
+class NetworkAgent:
+    """An agent as an operator runs it, listening for TLS on loopback, and one enrolled client: all by the command line.
 
     Args:
-        folder: Exists, nobody else's (0700); keys are made in it.
+        folder: Does not exist yet; state of the agent, settings of agent and client.
+
+    Attributes:
+        state_dir: Of the agent.
+        client_env: What makes a process the enrolled client.
+        host: A connection over the agent's unix socket.
+        pid: Its process.
 
     Raises:
-        ContestantFailed: it did not come up.
+        ContestantFailed: it did not come up, or did not enrol the client; with the last words.
     """
 
+    NAME: Final = "bench"
+    """What the client calls it."""
+
     def __init__(self, folder: str) -> None:
+        self.state_dir = os.path.join(folder, "state")
+        agent_dir, client_dir = (os.path.join(folder, name) for name in ("agent", "client"))
+        for path in (folder, agent_dir, client_dir):
+            os.mkdir(path, 0o700)
+        with open(os.path.join(agent_dir, "config.toml"), "w", encoding="utf-8") as file:
+            file.write(_AGENT_SETTINGS)
+        self.client_env = {"HOLDFAST_CONFIG_DIR": client_dir, "HOLDFAST_STATE_DIR": os.path.join(folder, "none")}
+        agent_env = clean_env() | {"HOLDFAST_CONFIG_DIR": agent_dir, "HOLDFAST_STATE_DIR": self.state_dir}
+        self._log = open(os.path.join(folder, "log"), "w+b")  # noqa: SIM115 - closed by `stop`
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "bench.sshd", folder],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd=ROOT, env=clean_env(),
+            [*command_line(), "agent", "run", "--listen", "tls://127.0.0.1:0"],
+            env=agent_env, stdin=subprocess.DEVNULL, stdout=self._log, stderr=self._log,
         )  # fmt: skip
-        self.key_path = os.path.join(folder, sshd.KEY)
-        assert self._process.stdout is not None
-        self.port = self._process.stdout.readline().decode().strip()
-        if not self.port:
+        try:
+            self.host = self._connected()
+            self.pid = int(self.host.status().agent["pid"])
+            invitation = _said([*command_line(), "agent", "invite"], agent_env)
+            _said([*command_line(), "host", "add", self.NAME, "-"], clean_env() | self.client_env, invitation)
+        except BaseException:
             self.stop()
-            raise ContestantFailed("the AsyncSSH server did not start")
+            raise
 
     def stop(self) -> None:
-        """End it."""
-        process = self._process
-        for stream in (process.stdin, process.stdout):
-            if stream is not None:
-                stream.close()
+        """End it, its keeper, its shims and jobs."""
         try:
-            process.wait(GONE_S)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+            if self._process.poll() is None and hasattr(self, "host"):
+                end(self.host)
+        finally:
+            if self._process.poll() is None:
+                self._process.terminate()
+            try:
+                self._process.wait(GONE_S)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+            self._log.close()
 
-    def __enter__(self) -> NeighbourServer:
+    def _connected(self) -> holdfast.Host:
+        deadline = time.monotonic() + SETTLE_S
+        while True:
+            try:
+                return holdfast.connect(state_dir=self.state_dir, start=False)
+            except ConnectFailed as exc:
+                if self._process.poll() is not None or time.monotonic() > deadline:
+                    self._log.seek(0)
+                    words = self._log.read().decode(errors="replace").strip().splitlines()
+                    raise ContestantFailed(f"the agent did not start: {words[-1] if words else exc}") from None
+                time.sleep(0.02)
+
+    def __enter__(self) -> NetworkAgent:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.stop()
+
+
+def command_line() -> list[str]:
+    """``holdfast`` as it is installed beside this Python."""
+    script = Path(sys.executable).with_name("holdfast")
+    return [str(script)] if script.exists() else [sys.executable, "-m", "holdfast"]
 
 
 def end(host: holdfast.Host) -> None:
@@ -133,3 +181,21 @@ def end(host: holdfast.Host) -> None:
             time.sleep(0.01)
         for pid in left:
             os.kill(pid, signal.SIGKILL)
+
+
+def _said(command: list[str], env: dict[str, str], text: str = "") -> str:
+    """What a command says.
+
+    Raises:
+        ContestantFailed: it fails, or says nothing for ``COMMAND_S``.
+    """
+    try:
+        done = subprocess.run(
+            command, env=env, input=text, capture_output=True, text=True, timeout=COMMAND_S, check=False
+        )
+    except subprocess.TimeoutExpired:
+        raise ContestantFailed(f"{' '.join(command[1:])}: nothing for {COMMAND_S:g} s") from None
+    if done.returncode:
+        words = done.stderr.strip().splitlines()
+        raise ContestantFailed(f"{' '.join(command[1:])} ended with {done.returncode}: {words[-1] if words else ''}")
+    return done.stdout

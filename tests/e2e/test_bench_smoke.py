@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from bench import procfs
-from bench.contests import CASES
+from bench.cases import CASES
 from bench.report import Results
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -50,7 +50,7 @@ def test_every_case_is_measured_and_written(tmp_path: Path) -> None:
 def test_a_case_that_fails_is_named_and_the_others_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing that was measured is thrown away because one contestant is missing."""
     from bench import run as harness
-    from bench.worker import ContestantFailed
+    from bench.samples import ContestantFailed
 
     def fails(arena: object) -> list[object]:
         raise ContestantFailed("asyncssh ended: without a word")
@@ -58,7 +58,9 @@ def test_a_case_that_fails_is_named_and_the_others_go_on(tmp_path: Path, monkeyp
     monkeypatch.setitem(CASES, "serial", fails)
     figures = harness._measure(str(tmp_path), "smoke", ["serial", "trivial"])
     assert figures[0].failed == "asyncssh ended: without a word"
-    assert [figure.id for figure in figures[1:]] == ["trivial_p50", "trivial_p99"]
+    assert [figure.id for figure in figures[1:]] == [
+        "trivial_blocking_p50", "trivial_blocking_p99", "trivial_tls_blocking_p50", "trivial_tls_blocking_p99",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("what", ["true", "stream"])

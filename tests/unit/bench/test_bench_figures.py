@@ -8,8 +8,9 @@ import msgspec
 import pytest
 
 from bench import report
-from bench.figures import Figure, Kind, verdict
-from bench.samples import Reading, in_turns, percentile, reading
+from bench.figures import LIMITS, NEIGHBOURS, Figure, Kind, Line, verdict
+from bench.figures import figure as line_of
+from bench.samples import ContestantFailed, Reading, Turns, in_turns, percentile, reading
 
 
 def figure(
@@ -22,8 +23,8 @@ def figure(
 ) -> Figure:
     got = None if value is None else reading([value])
     return Figure(
-        id="x", what="a figure", unit="ms", kind=kind, better=better, holdfast=got, limit=Reading(0.5, 0.4, 0.7, 3),
-        target=target, failed=failed,
+        id="x", what="a figure", unit="ms", kind=kind, better=better, holdfast=got, target=target, failed=failed,
+        limits={"local": Reading(0.5, 0.4, 0.7, 3)},
     )  # fmt: skip
 
 
@@ -53,7 +54,67 @@ def test_contestants_take_turns() -> None:
 
     found = in_turns(3, {"a": lambda: turn("a", 1.0), "b": lambda: turn("b", 2.0)})
     assert order == ["a", "b"] * 3
-    assert found["b"] == Reading(2.0, 2.0, 2.0, 3)
+    assert found.readings["b"] == Reading(2.0, 2.0, 2.0, 3)
+    assert not found.failed
+
+
+def test_a_contestant_that_fails_is_out_and_the_others_go_on() -> None:
+    """Its earlier rounds count for nothing: a median of the rounds before a failure would flatter it."""
+    asked: list[str] = []
+
+    def fails_the_second_time() -> float:
+        asked.append("a")
+        if len(asked) == 2:
+            raise ContestantFailed("the server went away")
+        return 1.0
+
+    found = in_turns(4, {"a": fails_the_second_time, "b": lambda: 2.0})
+    assert asked == ["a", "a"]
+    assert found.failed == {"a": "the server went away"}
+    assert found.readings == {"b": Reading(2.0, 2.0, 2.0, 4)}
+
+
+def line(better: Literal["lower", "higher"] = "lower") -> Line:
+    return Line(
+        id="x", of="tls_blocking", what="a figure", unit="ms", kind="latency", better=better, target=1.0,
+        beside=("bare_ssl", "bare_uvloop", "asyncssh", "openssh"),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(("better", "to_limit", "to_neighbour"), [("lower", 3.0, 1.5), ("higher", 2.0, 0.75)])
+def test_the_ratios_are_those_to_the_best(
+    better: Literal["lower", "higher"], to_limit: float, to_neighbour: float
+) -> None:
+    values = {"tls_blocking": 6.0, "bare_ssl": 3.0, "bare_uvloop": 2.0, "asyncssh": 8.0, "openssh": 4.0}
+    found = line_of(line(better), Turns({name: reading([value]) for name, value in values.items()}, {}))
+    assert found.ratio == to_limit
+    assert found.ratio_to_neighbour == to_neighbour
+
+
+def test_what_is_not_installed_is_told_in_its_column() -> None:
+    """A neighbour that is missing is no failure of the figure, and no silence either."""
+    turns = Turns(
+        {"tls_blocking": reading([0.9]), "bare_uvloop": reading([0.3])},
+        {"openssh": "not installed (sshd)", "asyncssh": "not installed", "bare_ssl": "no port"},
+    )
+    page = report.to_markdown(results(line_of(line(), turns)), {})
+    cells = "bare uvloop 0.30<br>bare ssl: no port | not installed | not installed (sshd) | 0.90 | 3.00 | –"
+    assert f"| a figure | ms | {cells} | ≤ 1.00 | met |" in page
+
+
+def test_a_holdfast_that_fails_misses_its_target_with_the_reason() -> None:
+    found = line_of(line(), Turns({"asyncssh": reading([2.0])}, {"tls_blocking": "the agent did not start"}))
+    assert verdict(found, 0.1) == "not reached: the agent did not start"
+    assert (found.holdfast, found.ratio, found.ratio_to_neighbour) == (None, None, None)
+
+
+def test_every_contestant_has_a_name_in_the_table() -> None:
+    """A line names contestants; one without a name for people would break the report of a whole run."""
+    from bench.cases import commands, requests, streaming
+
+    named = {*LIMITS, *NEIGHBOURS}
+    beside = {*commands.BESIDE, *streaming.BESIDE_TLS, *streaming.BESIDE_UNIX}
+    assert beside | {name for _, names in requests.OURS.values() for name in names} <= named
 
 
 @pytest.mark.parametrize(
@@ -85,7 +146,7 @@ def results(*figures: Figure, load: float = 0.1) -> report.Results:
 
 def test_the_page_quotes_the_note_of_a_missed_figure() -> None:
     page = report.to_markdown(results(figure(1.5, 1.0)), {"x": "The journal\nwaits."})
-    assert "| a figure | ms | 0.50 (0.40–0.70) | – | 1.50 | 3.00 | ≤ 1.00 | missed by 50 % |" in page
+    assert "| a figure | ms | local 0.50 (0.40–0.70) | – | – | 1.50 | 3.00 | – | ≤ 1.00 | missed by 50 % |" in page
     assert "**a figure**: The journal waits." in page
     assert "was busy" not in page
 

@@ -1,7 +1,7 @@
 """The neighbour's server: an AsyncSSH server on loopback that runs each session's command as a local process.
 
-``python -m bench.sshd FOLDER`` makes the keys of both sides in the folder (0700), listens on a free port of 127.0.0.1,
-prints the port, and ends with its standard input. Only the key of this run is let in.
+``python -m bench.asyncssh_server FOLDER`` makes the keys of both sides in the folder (0700), listens on a free port of
+127.0.0.1, prints the port, and ends with its standard input. Only the key of this run is let in.
 """
 
 from __future__ import annotations
