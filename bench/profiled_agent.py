@@ -1,4 +1,7 @@
-"""An agent under the profiler, written at its end: ``python -m bench.profiled_agent STATE_DIR PROFILE``."""
+"""An agent under the profiler, written at its end: ``python -m bench.profiled_agent PROFILE --listen ADDRESS``.
+
+State directory and settings are those of the environment, as for ``holdfast agent run``.
+"""
 
 from __future__ import annotations
 
@@ -9,11 +12,11 @@ from holdfast.agent import app
 from holdfast.config import load
 
 
-def main(state_dir: str, profile_path: str) -> int:
+def main(profile_path: str, _flag: str, address: str) -> int:
     """Be the agent until it is told to leave."""
-    settings = load(overrides={"state_dir": state_dir})
+    settings = load(overrides={"listen": (address,)})
     profiler = cProfile.Profile()
-    code = profiler.runcall(app.run, state_dir=state_dir, embedded=False, keeper_fd=None, settings=settings)
+    code = profiler.runcall(app.run, state_dir=settings.state_dir, embedded=False, keeper_fd=None, settings=settings)
     profiler.dump_stats(profile_path)
     return code
 

@@ -49,7 +49,11 @@ def main() -> int:
         date=date, size=options.size, seconds=time.monotonic() - begin, load_before=load,
         machine=procfs.machine() | {"file system": disk}, versions=_versions(), figures=figures,
     )  # fmt: skip
-    _write(results, options.out)
+    text = report.to_markdown(results, report.read_notes((HERE / "notes.toml").read_text(encoding="utf-8")))
+    out = options.out or (None if options.only else HERE)  # a part does not replace the whole
+    if out is not None:
+        _write(results, text, out)
+    print(text)
     for figure in figures:
         if figure.failed:
             print(f"bench: {figure.what} could not be measured: {figure.failed}", file=sys.stderr)
@@ -62,7 +66,9 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench.run", description="Measure speed and cost on this machine.")
     parser.add_argument("--size", choices=SIZES, default="full", help="how much to measure (default: full)")
     parser.add_argument("--only", action="append", choices=CASES, help="only this case; may be given again")
-    parser.add_argument("--out", type=Path, default=HERE, help="where the three files go (default: bench/)")
+    parser.add_argument(
+        "--out", type=Path, help="where the three files go (default: bench/; with --only nowhere, the table is printed)"
+    )
     parser.add_argument(
         "--folder", default=None, help="where agents and spools live while measuring (default: the temporary folder)"
     )
@@ -100,20 +106,17 @@ def _versions() -> dict[str, str]:
     return found
 
 
-def _write(results: report.Results, out: Path) -> None:
+def _write(results: report.Results, text: str, out: Path) -> None:
     from bench.plot import draw  # matplotlib is slow to import and large: not while anything is measured
 
     out.mkdir(parents=True, exist_ok=True)
-    notes = report.read_notes((HERE / "notes.toml").read_text(encoding="utf-8"))
     (out / "results.json").write_bytes(report.to_json(results))
-    text = report.to_markdown(results, notes)
     (out / "RESULTS.md").write_text(text, encoding="utf-8")
     load = results.load_before
     caption = (
         f"{results.machine['processor']}, {results.machine['cores']} cores, {results.date}, load before {load:.2f}"
     )
     draw(results.figures, str(out / "results.svg"), caption=caption)
-    print(text)
 
 
 if __name__ == "__main__":

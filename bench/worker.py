@@ -32,18 +32,22 @@ class Worker:
         *args: For that module.
         name: What it is called in messages; empty: its kind.
         env: Variables besides those of ``clean_env``.
+        profile: Run it under cProfile, which writes there when it ends.
 
     Raises:
         ContestantFailed: it did not come up.
     """
 
-    def __init__(self, kind: str, *args: str, name: str = "", env: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, kind: str, *args: str, name: str = "", env: Mapping[str, str] | None = None, profile: str | None = None
+    ) -> None:
         self.name = name or kind
         self._decoder = msgspec.json.Decoder(Answer)
         self._owed = 0
         self._words = tempfile.TemporaryFile()  # noqa: SIM115 - closed by `close`
+        profiler = ["-m", "cProfile", "-o", profile] if profile else []
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "bench.contestant", kind, *args],
+            [sys.executable, *profiler, "-m", "bench.contestant", kind, *args],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._words, cwd=ROOT,
             env=clean_env() | dict(env or {}),
         )  # fmt: skip

@@ -14,7 +14,7 @@ from typing import Final
 import holdfast
 from bench import procfs
 from bench.samples import ContestantFailed
-from bench.worker import clean_env
+from bench.worker import ROOT, clean_env
 from holdfast.errors import ConnectFailed
 
 GONE_S: Final = 20.0
@@ -88,6 +88,7 @@ class NetworkAgent:
 
     Args:
         folder: Does not exist yet; state of the agent, settings of agent and client.
+        program: Is the agent, given ``--listen``; None: ``holdfast agent run``.
 
     Attributes:
         state_dir: Of the agent.
@@ -102,7 +103,7 @@ class NetworkAgent:
     NAME: Final = "bench"
     """What the client calls it."""
 
-    def __init__(self, folder: str) -> None:
+    def __init__(self, folder: str, program: list[str] | None = None) -> None:
         self.state_dir = os.path.join(folder, "state")
         agent_dir, client_dir = (os.path.join(folder, name) for name in ("agent", "client"))
         for path in (folder, agent_dir, client_dir):
@@ -113,7 +114,8 @@ class NetworkAgent:
         agent_env = clean_env() | {"HOLDFAST_CONFIG_DIR": agent_dir, "HOLDFAST_STATE_DIR": self.state_dir}
         self._log = open(os.path.join(folder, "log"), "w+b")  # noqa: SIM115 - closed by `stop`
         self._process = subprocess.Popen(
-            [*command_line(), "agent", "run", "--listen", "tls://127.0.0.1:0"],
+            [*(program or [*command_line(), "agent", "run"]), "--listen", "tls://127.0.0.1:0"],
+            cwd=ROOT,
             env=agent_env, stdin=subprocess.DEVNULL, stdout=self._log, stderr=self._log,
         )  # fmt: skip
         try:

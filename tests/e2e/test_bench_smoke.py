@@ -17,9 +17,17 @@ from bench.report import Results
 
 ROOT = Path(__file__).resolve().parents[2]
 IDS = {
-    "serial_blocking", "serial_asyncio", "burst_asyncio", "burst_uvloop", "burst_blocking", "stream",
-    "stream_agent_rss", "stream_client_rss", "fresh", "trivial_p50", "trivial_p99", "start_agent", "start_run",
-    "start_version", "pss_agent_idle", "pss_keeper_idle", "pss_shim_idle", "pss_agent_busy", "pss_keeper_busy",
+    *(f"serial_{way}{client}" for way in ("", "tls_") for client in ("blocking", "asyncio")),
+    *(f"burst_{way}{client}" for way in ("", "tls_") for client in ("blocking", "asyncio", "uvloop")),
+    *(
+        f"stream_{client}{of}"
+        for client in ("blocking", "tls_blocking", "tls_uvloop")
+        for of in ("", "_agent_rss", "_client_rss")
+    ),
+    "fresh_blocking", "fresh_tls_blocking", "fresh_tls_asyncio",
+    "hosts_asyncio", "hosts_tls_asyncio", "hosts_tls_uvloop",
+    *(f"trivial_{way}blocking_{share}" for way in ("", "tls_") for share in ("p50", "p99")),
+    "start_agent", "start_run", "start_run_tls", "start_version", "idle_asyncio_4", "idle_tls_asyncio_4", "pss_agent_idle", "pss_keeper_idle", "pss_shim_idle", "pss_agent_busy", "pss_keeper_busy",
     "pss_shim_busy", "jobs_start", "jobs_stop", "durable_serial", "durable_burst",
 }  # fmt: skip
 
@@ -40,11 +48,22 @@ def test_every_case_is_measured_and_written(tmp_path: Path) -> None:
     for figure in results.figures:
         assert figure.holdfast is not None
         assert 0 < figure.holdfast.low <= figure.holdfast.median <= figure.holdfast.high
+        assert not [why for why in figure.absent.values() if not why.startswith("not installed")]
     page = (out / "RESULTS.md").read_text()
     assert all(f"| {figure.what} |" in page for figure in results.figures)
     assert ElementTree.parse(out / "results.svg").getroot().tag.endswith("svg")
     assert not procfs.naming(str(tmp_path))
     assert not list(tmp_path.glob("holdfast-bench-*"))
+
+
+def test_one_case_alone_is_printed_and_replaces_no_results(tmp_path: Path) -> None:
+    """A part of the table in the place of the whole would lose what took ten minutes."""
+    before = (ROOT / "bench" / "results.json").read_bytes()
+    done = run(tmp_path, "bench.run", "--size", "smoke", "--only", "durable")
+    assert done.returncode == 0, done.stderr
+    assert "durable `/bin/true`, one at a time" in done.stdout
+    assert "in flight, TLS" not in done.stdout
+    assert (ROOT / "bench" / "results.json").read_bytes() == before
 
 
 def test_a_case_that_fails_is_named_and_the_others_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -63,10 +82,18 @@ def test_a_case_that_fails_is_named_and_the_others_go_on(tmp_path: Path, monkeyp
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize("what", ["true", "stream"])
-def test_the_profile_names_the_agents_functions(tmp_path: Path, what: str) -> None:
-    done = run(tmp_path, "bench.profile", what, "--share", "0.01")
+@pytest.mark.parametrize(
+    ("what", "side", "module"),
+    [
+        ("true", "agent", "app.py"),
+        ("stream", "agent", "app.py"),
+        ("tls-true", "agent", "app.py"),
+        ("tls-stream", "client", "drive_async.py"),
+    ],
+)
+def test_the_profile_names_the_functions_of_that_side(tmp_path: Path, what: str, side: str, module: str) -> None:
+    done = run(tmp_path, "bench.profile", what, "--side", side, "--share", "0.01")
     assert done.returncode == 0, done.stderr
     assert "Ordered by: internal time" in done.stdout
-    assert "app.py" in done.stdout
+    assert module in done.stdout
     assert not procfs.naming(str(tmp_path))

@@ -1,0 +1,55 @@
+"""Contestants that are not there: told with the reason, and nobody else is kept from measuring."""
+
+from __future__ import annotations
+
+import importlib.util
+import shutil
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from bench.arena import Arena
+from bench.openssh_server import missing
+from bench.samples import ContestantFailed
+from bench.sizes import SIZES
+
+
+@pytest.fixture
+def arena(tmp_path: Path) -> Iterator[Arena]:
+    with closing(Arena(str(tmp_path), SIZES["smoke"])) as made:
+        yield made
+
+
+def test_without_openssh_its_column_says_not_installed(arena: Arena, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shutil, "which", lambda *_, **__: None)
+    turns = arena.turns(1, {"openssh": lambda _: 1.0})
+    assert turns.failed == {"openssh": "not installed (ssh, ssh-keygen, sshd)"}
+    assert not turns.readings
+
+
+def test_a_server_alone_may_be_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The usual case on a laptop: the client is there, ``sshd`` is a package of its own."""
+    monkeypatch.setattr(shutil, "which", lambda name, path=None: None if name == "sshd" else f"/usr/bin/{name}")
+    assert missing() == "not installed (sshd)"
+
+
+def test_without_asyncssh_its_column_says_not_installed(arena: Arena, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
+    turns = arena.turns(1, {"asyncssh": lambda _: 1.0})
+    assert turns.failed["asyncssh"].startswith("not installed")
+
+
+def test_what_could_not_be_started_is_not_tried_again(arena: Arena) -> None:
+    """Three contestants share an agent: it fails once, with one reason, and costs its patience once."""
+    tries: list[int] = []
+
+    def fails() -> closing[Arena]:
+        tries.append(1)
+        raise OSError("no such device")
+
+    for _ in range(2):
+        with pytest.raises(ContestantFailed, match="no such device"):
+            arena._once("agent", fails)
+    assert tries == [1]
