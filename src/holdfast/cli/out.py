@@ -5,6 +5,7 @@ No text layer and no buffer of our own: what the command wrote is what the reade
 
 from __future__ import annotations
 
+import codecs
 import os
 import select
 from typing import Final
@@ -44,30 +45,24 @@ def write_all(fd: int, data: bytes | memoryview) -> None:
 class ControlEscaper:
     """Makes control characters visible, chunk by chunk, so that stored output cannot drive the reader's terminal.
 
-    TAB, LF, CR and BS stay, since they are layout. The rest of C0 and DEL become ``^X``; C1 controls, which UTF-8
-    spells C2 80 to C2 9F and some terminals obey (CSI is U+009B), become ``\\x9b`` and the like.
+    TAB, LF, CR and BS stay, since they are layout. The rest of C0 and DEL become ``^X``. C1 controls become ``\\x9b``
+    and the like, spelled in UTF-8 (C2 9B) as well as alone: some terminals obey either (CSI is U+009B).
     """
 
     def __init__(self) -> None:
-        self._held = b""
+        self._decoder = codecs.getincrementaldecoder("utf-8")("surrogateescape")
 
     def feed(self, data: bytes) -> bytes:
-        """The chunk with its controls made visible; a last C2 is held back until its second byte is here."""
-        data = self._held + data
-        self._held = b""
-        if data.endswith(_C2):
-            self._held, data = _C2, data[:-1]
-        if _C2 in data:
-            head, *rest = data.split(_C2)
-            data = head + b"".join(b"\\x%02x" % part[0] + part[1:] if part[:1] in _C1 else _C2 + part for part in rest)
-        if not data.translate(None, _KEEP):
-            return data
-        return b"".join([_CARETS[byte] for byte in data])
+        """The chunk with its controls made visible; a character cut by its end is held back until the rest is here."""
+        return _show(self._decoder.decode(data))
 
     def close(self) -> bytes:
         """What is still held back."""
-        held, self._held = self._held, b""
-        return held
+        return _show(self._decoder.decode(b"", final=True))
+
+
+def _show(text: str) -> bytes:
+    return text.translate(_SHOWN).encode("utf-8", "surrogateescape")
 
 
 def open_missing_fds() -> None:
@@ -89,7 +84,9 @@ def _wait_writable(fd: int) -> None:
     poll.poll()
 
 
-_C2: Final = b"\xc2"
-_C1: Final = frozenset(bytes([byte]) for byte in range(0x80, 0xA0))
-_KEEP: Final = bytes(byte for byte in range(256) if byte in b"\t\n\r\b" or not (byte < 32 or byte == 127))
-_CARETS: Final = [bytes([byte]) if byte in _KEEP else b"^" + bytes([byte ^ 0x40]) for byte in range(256)]
+_LAYOUT: Final = frozenset(map(ord, "\t\n\r\b"))
+_SHOWN: Final = {
+    **{code: f"^{chr(code ^ 0x40)}" for code in (*range(32), 127) if code not in _LAYOUT},
+    **{code: f"\\x{code & 0xFF:02x}" for code in (*range(0x80, 0xA0), *range(0xDC80, 0xDCA0))},
+}
+"""Characters and how they are shown; from DC80 stand the bytes that are no UTF-8 (PEP 383)."""

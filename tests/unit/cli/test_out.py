@@ -68,6 +68,8 @@ def test_other_errors_are_told_apart(pipe: list[int]) -> None:
         ("\x9b31m".encode(), b"\\x9b31m"),
         (b"\xc2\xa0 stays", b"\xc2\xa0 stays"),
         (b"\xff\xfe", b"\xff\xfe"),
+        (b"\x9b31m alone", b"\\x9b31m alone"),
+        ("ś \U0001f41a".encode(), "ś \U0001f41a".encode()),
     ],
 )
 def test_controls_are_made_visible(raw: bytes, shown: bytes) -> None:
