@@ -25,6 +25,7 @@ from holdfast.agent.board import Board
 from holdfast.agent.gate import Gate
 from holdfast.agent.housekeeping import Housekeeping
 from holdfast.agent.keyring import Keyring
+from holdfast.agent.metrics import Metrics
 from holdfast.agent.network import Bound
 from holdfast.agent.principals_desk import PrincipalsDesk
 from holdfast.agent.recover import Recovery
@@ -109,6 +110,7 @@ class _App:
         self._bound = bound
         self._stopping = asyncio.Event()
         self._stop_jobs = False
+        self._metrics: Metrics | None = None
         self._idle_since: float | None = None
         self._keeper_wait_s = KEEPER_AGAIN_S
 
@@ -167,7 +169,7 @@ class _App:
         except OSError as exc:
             _say(f"cannot listen on {path}: {exc.strerror}")
             return CANNOT_SERVE
-        except StorageError as exc:
+        except (SettingsError, StorageError) as exc:
             _say(str(exc))
             return CANNOT_SERVE
         ticker = loop.call_later(1.0, self._tick)
@@ -175,6 +177,8 @@ class _App:
         _say(f"agent {os.getpid()} serves {', '.join((path, *self._acceptor.addresses))}")
         await self._stopping.wait()
         self._acceptor.close()
+        if self._metrics is not None:
+            self._metrics.close()
         os.unlink(path)
         await self._end()
         return 0
@@ -198,10 +202,27 @@ class _App:
             max_per_principal=settings.max_connections_per_principal,
             log=_say,
         )
+        self._service.acceptor = self._acceptor
         PrincipalsDesk(self._service, keys, self._acceptor, _say)
         self._acceptor.listen_unix(path)
         for listener in self._bound.tls:
             self._acceptor.listen_tls(listener, keys)
+        if self._bound.metrics is not None:
+            self._metrics = Metrics(self._loop, self._bound.metrics, self._facts)
+
+    def _facts(self) -> tuple[dict[str, int], dict[str, int]]:
+        """Counters and gauges for Prometheus."""
+        service, board, network = self._service, self._board, self._acceptor.facts()
+        now = {name: network.pop(name) for name in ("unauthenticated_now", "remote_now")}
+        counters = {**service.counters, **board.counters, **{f"network_{name}": n for name, n in network.items()}}
+        gauges = {
+            "clients": len(service.peers),
+            "jobs": len(board.jobs),
+            "shims": len(board.crew.shims),
+            "spool_bytes": board.journal.spool_bytes(),
+            **{f"network_{name.removesuffix('_now')}_open": number for name, number in now.items()},
+        }
+        return counters, gauges
 
     def _open_journal(self, loop: asyncio.AbstractEventLoop) -> Journal:
         def on_group(finished: list[Finished]) -> None:
@@ -264,7 +285,7 @@ class _App:
             peer.tick(now)
         if not self._embedded:
             return
-        busy = bool(self._board.jobs or self._service.peers or self._bound.tls)
+        busy = bool(self._board.jobs or self._service.peers or self._bound.tls or self._bound.metrics)
         if busy or self._idle_since is None:
             self._idle_since = None if busy else now
         elif now - self._idle_since >= self._settings.idle_exit_s:

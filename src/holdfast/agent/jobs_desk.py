@@ -12,6 +12,7 @@ from holdfast.agent import shelf
 from holdfast.agent.peer import Peer
 from holdfast.errors import Refused, StorageError
 from holdfast.jobs.stimuli import SignalAsked, StopAsked
+from holdfast.store.disk import disk_space
 from holdfast.types import JobState, Receipt
 from holdfast.wire.messages import (
     DoneAnswer,
@@ -162,7 +163,7 @@ class JobsDesk:
 
     def status(self, peer: Peer, stream: int, _request: Status, _body: bytes) -> None:
         """What the agent is and does."""
-        board = self._board
+        board, acceptor = self._board, self._service.acceptor
         states = dict.fromkeys((state.value for state in JobState if state is not JobState.DONE), 0)
         for live in board.jobs.values():
             if live.job.state.value in states:
@@ -190,6 +191,9 @@ class JobsDesk:
                     "idle_shims": board.crew.idle_count,
                     "spool_bytes": self._board.journal.spool_bytes(),
                 },
+                listeners=[] if acceptor is None else list(acceptor.addresses),
+                network={} if acceptor is None else acceptor.facts(),
+                disk=_disk(board.state_dir),
             ),
         )
 
@@ -198,3 +202,12 @@ class JobsDesk:
         peer.link.respond(stream, DoneAnswer(text="stopping"))
         peer.flush()
         self._service.on_shutdown(shutdown.jobs)
+
+
+def _disk(path: str) -> dict[str, int]:
+    """Room on the file system of the state directory; nothing where it cannot be asked."""
+    try:
+        free, total = disk_space(path)
+    except OSError:
+        return {}
+    return {"free_bytes": free, "total_bytes": total}

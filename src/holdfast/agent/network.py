@@ -6,6 +6,7 @@ can be told the port that a 0 became. They are served only after recovery; until
 
 from __future__ import annotations
 
+import importlib.util
 import ipaddress
 import socket
 from typing import TYPE_CHECKING, Final
@@ -55,6 +56,8 @@ class Bound:
             for text in settings.listen if self._asked("listen", embedded) else ():
                 self.tls.append(self._bind(text, *_tls_place(text)))
             if settings.metrics and self._asked("metrics", embedded):
+                if importlib.util.find_spec("prometheus_client") is None:
+                    raise SettingsError("--metrics needs prometheus-client: pip install 'holdfast[metrics]'")
                 self.metrics = self._bind(settings.metrics, *host_and_port(settings.metrics))
         except BaseException:
             self.close()

@@ -53,6 +53,7 @@ from holdfast.wire.messages import (
 )
 
 if TYPE_CHECKING:
+    from holdfast.agent.accept import Acceptor
     from holdfast.agent.housekeeping import Housekeeping
 
 
@@ -95,6 +96,7 @@ class Service:
             Shutdown: self.desk.shutdown,
         }
         self.housekeeping: Housekeeping | None = None
+        self.acceptor: Acceptor | None = None
         self.on_shutdown: Callable[[bool], None] = lambda jobs: None
         self.read_only: str | None = None
         self.started_unix_s = board.unix_s()
