@@ -27,7 +27,8 @@ IDS = {
     "fresh_blocking", "fresh_tls_blocking", "fresh_tls_asyncio",
     "hosts_asyncio", "hosts_tls_asyncio", "hosts_tls_uvloop",
     *(f"trivial_{way}blocking_{share}" for way in ("", "tls_") for share in ("p50", "p99")),
-    "start_agent", "start_run", "start_run_tls", "start_version", "idle_asyncio_4", "idle_tls_asyncio_4", "pss_agent_idle", "pss_keeper_idle", "pss_shim_idle", "pss_agent_busy", "pss_keeper_busy",
+    "start_agent", "start_run", "start_run_tls", "start_version", "idle_asyncio_4", "idle_tls_asyncio_4",
+    "pss_agent_idle", "pss_keeper_idle", "pss_shim_idle", "pss_agent_busy", "pss_keeper_busy",
     "pss_shim_busy", "jobs_start", "jobs_stop", "durable_serial", "durable_burst",
 }  # fmt: skip
 
