@@ -197,12 +197,12 @@ class TokenBucket:
         self._tokens = burst
         self._at = now
 
-    def take(self, now: float) -> bool:
-        """One token, or False."""
+    def take(self, now: float, count: int = 1) -> bool:
+        """So many tokens, or none of them and False."""
         if self._tokens < self._burst:
             self._tokens = min(self._burst, self._tokens + (now - self._at) * self._per_s)
         self._at = now
-        if self._tokens < 1:
+        if self._tokens < count:
             return False
-        self._tokens -= 1
+        self._tokens -= count
         return True

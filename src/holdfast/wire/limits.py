@@ -39,15 +39,27 @@ STREAM_HIGHEST: Final = 2**32 - 1
 """Stream numbers are four bytes and never used again; a client that has used them up connects anew."""
 STREAMS_PER_S: Final = 20_000
 """New streams a second on one connection; CANCEL gives nothing back."""
+FRAMES_PER_S: Final = 100_000
+"""Frames that an agent takes a second on one connection: at 1 byte each they would cost it as much as gigabytes."""
+FRAMES_BURST: Final = 200_000
+"""Frames that an agent takes at once; a connection that was quiet for two seconds may send so many."""
+CREDITS_PER_S: Final = 20_000
+"""CREDITs that an agent takes a second on one connection: reading 2 GiB/s in half windows of 128 KiB needs 16 384."""
+CREDITS_BURST: Final = 40_000
+"""CREDITs that an agent takes at once: more than one for each of 1 024 streams, many times over."""
 PINGS_BURST: Final = 10
 """PINGs that may come at once; beyond, one a second."""
 
 HELLO_DEADLINE_S: Final = 5.0
-"""From accepted connection to HELLO, and from HELLO sent to WELCOME."""
+"""From accepted connection to HELLO, from HELLO sent to WELCOME, and for the whole of an enrolment."""
 HEARTBEAT_S: Final = 10.0
 """PING when nothing was sent for so long."""
 SILENCE_S: Final = 25.0
 """The connection is given up when nothing was received for so long."""
+PROBE_S: Final = 2.0
+"""The same after a PING that was sent because the network has changed: a round trip to anywhere, four times over."""
+PROBE_GAP_S: Final = 1.0
+"""Such PINGs are at least so far apart, however often the network changes: the peer takes one a second."""
 
 KEY_BYTES: Final = 255
 """Longest start key of a user, in UTF-8 bytes."""

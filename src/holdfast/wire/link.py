@@ -64,6 +64,7 @@ from holdfast.wire.messages import (
     encode,
 )
 from holdfast.wire.phases import ALLOWED, Phase, Role
+from holdfast.wire.storms import Storms
 from holdfast.wire.streams import Streams
 
 if TYPE_CHECKING:
@@ -106,9 +107,12 @@ class Link:
         role: Which side we are.
         now: Monotonic seconds.
         hello: The greeting; for a client, and only there.
+        greeting_s: How long HELLO or WELCOME may take to come.
     """
 
-    def __init__(self, role: Role, *, now: float, hello: Hello | None = None) -> None:
+    def __init__(
+        self, role: Role, *, now: float, hello: Hello | None = None, greeting_s: float = limits.HELLO_DEADLINE_S
+    ) -> None:
         if (role is Role.CLIENT) is (hello is None):
             raise LocalProtocolError("a client greets, an agent is greeted")
         self.role = role
@@ -118,7 +122,9 @@ class Link:
         self._events: deque[LinkEvent] = deque()
         self._out: list[bytes] = []
         self._streams = Streams(now=now)
-        self._heartbeat = Heartbeat(now=now)
+        self._heartbeat = Heartbeat(now=now, greeting_s=greeting_s)
+        self._greeting_s = greeting_s
+        self._storms = Storms(role, now=now)
         self._greeted = False
         if hello is not None:
             self._send_control(_F.HELLO, encode(hello), limits.CONTROL_BYTES_BEFORE_WELCOME)
@@ -135,14 +141,16 @@ class Link:
         if not data:
             self._closed(END_OF_STREAM, "the connection ended")
             return
-        self._heartbeat.received_at = now
-        parser = self._parser
+        self._heartbeat.received(now)
+        parser, frames = self._parser, 0
         parser.feed(data)
         try:
             while (frame := parser.next_frame()) is not None:
                 _HANDLERS[frame.type](self, frame, now)
                 if self.phase is Phase.CLOSED:
                     return
+                frames += 1
+            self._storms.frames(frames, now)
         except RemoteProtocolError as error:
             self._break(error)
 
@@ -169,11 +177,22 @@ class Link:
         due = None if self.phase is Phase.CLOSED else self._heartbeat.due(now)
         if due is Due.PING:
             self._send(encode_frame(_F.PING, position=int(now * 1000)))
-            self._heartbeat.sent_at = now
+            self._heartbeat.pinged(now)
         elif due is Due.SILENCE:
             self._closed(SILENT, f"nothing received for {limits.SILENCE_S:g} s")
+        elif due is Due.PROBE_UNANSWERED:
+            self._closed(SILENT, f"nothing received for {limits.PROBE_S:g} s after the network changed")
         elif due is Due.GREETING_OVERDUE:
-            self.close(ErrorCode.DEADLINE, f"no greeting within {limits.HELLO_DEADLINE_S:g} s")
+            self.close(ErrorCode.DEADLINE, f"no greeting within {self._greeting_s:g} s")
+
+    def probe(self, now: float) -> None:
+        """Ask the peer at once for a sign of life: the network below us has changed.
+
+        If nothing comes within ``limits.PROBE_S`` the link is closed as silent. Nothing to do before the greeting is
+        over, which has a deadline of its own; asked too often, the PING goes out as soon as the peer takes it.
+        """
+        self._heartbeat.probe(now)
+        self.handle_timeout(now=now)
 
     def next_event(self) -> LinkEvent | None:
         """The oldest event that was not fetched yet, or None."""
@@ -370,6 +389,7 @@ class Link:
             self._events.append(GapReceived(frame.stream, frame.channel, frame.position))
 
     def _on_credit(self, frame: Frame, now: float) -> None:
+        self._storms.credit(now)
         if self._streams.known(frame.stream):
             flow = self._streams.turns.get(frame.stream, frame.channel)
             if flow is not None:  # else the channel has ended, and this credit crossed its END
