@@ -88,12 +88,11 @@ class NetworkAgent:
 
     Args:
         folder: Does not exist yet; state of the agent, settings of agent and client.
-        program: Is the agent, given ``--listen``; None: ``holdfast agent run``.
+        program: Is the agent when it is given ``--state-dir`` and ``--listen``; None: ``holdfast agent run``.
 
     Attributes:
         state_dir: Of the agent.
         client_env: What makes a process the enrolled client.
-        host: A connection over the agent's unix socket.
         pid: Its process.
 
     Raises:
@@ -111,17 +110,19 @@ class NetworkAgent:
         with open(os.path.join(agent_dir, "config.toml"), "w", encoding="utf-8") as file:
             file.write(_AGENT_SETTINGS)
         self.client_env = {"HOLDFAST_CONFIG_DIR": client_dir, "HOLDFAST_STATE_DIR": os.path.join(folder, "none")}
-        agent_env = clean_env() | {"HOLDFAST_CONFIG_DIR": agent_dir, "HOLDFAST_STATE_DIR": self.state_dir}
+        agent_env = clean_env() | {"HOLDFAST_CONFIG_DIR": agent_dir}
         self._log = open(os.path.join(folder, "log"), "w+b")  # noqa: SIM115 - closed by `stop`
+        self._host: holdfast.Host | None = None  # over the unix socket
+        program = program or [*command_line(), "agent", "run"]
         self._process = subprocess.Popen(
-            [*(program or [*command_line(), "agent", "run"]), "--listen", "tls://127.0.0.1:0"],
-            cwd=ROOT,
-            env=agent_env, stdin=subprocess.DEVNULL, stdout=self._log, stderr=self._log,
+            [*program, "--state-dir", self.state_dir, "--listen", "tls://127.0.0.1:0"],
+            stdin=subprocess.DEVNULL, stdout=self._log, stderr=self._log, cwd=ROOT, env=agent_env,
         )  # fmt: skip
         try:
-            self.host = self._connected()
-            self.pid = int(self.host.status().agent["pid"])
-            invitation = _said([*command_line(), "agent", "invite"], agent_env)
+            self._host = self._connected()
+            self.pid = int(self._host.status().agent["pid"])
+            operator_env = agent_env | {"HOLDFAST_STATE_DIR": self.state_dir}
+            invitation = _said([*command_line(), "agent", "invite"], operator_env)
             _said([*command_line(), "host", "add", self.NAME, "-"], clean_env() | self.client_env, invitation)
         except BaseException:
             self.stop()
@@ -130,8 +131,8 @@ class NetworkAgent:
     def stop(self) -> None:
         """End it, its keeper, its shims and jobs."""
         try:
-            if self._process.poll() is None and hasattr(self, "host"):
-                end(self.host)
+            if self._process.poll() is None and self._host is not None:
+                end(self._host)
         finally:
             if self._process.poll() is None:
                 self._process.terminate()
