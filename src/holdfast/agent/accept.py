@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Final
 from holdfast.agent.access import Principal, Role
 from holdfast.agent.gate import Gate, Offence, Shed, Ticket, source_of
 from holdfast.agent.peer import Peer
-from holdfast.agent.stranger import Stranger, closing_words
+from holdfast.agent.stranger import Stranger, closing_words, shaking_hands
 from holdfast.transport import unix
 
 if True:
@@ -221,6 +221,7 @@ class Acceptor:
     async def _shake_hands(self, conn: socket.socket, stranger: Stranger) -> None:
         assert self._keys is not None
         ticket = stranger.ticket
+        shaking_hands.set(conn)
         try:
             await self._loop.connect_accepted_socket(
                 lambda: stranger, conn, ssl=self._keys.context,

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from holdfast.agent.enrolment import OpenInvitation
+from holdfast.agent.stranger import Handshake
 from holdfast.errors import StorageError
 from holdfast.store.principals import Enrolled, Principals, read_private_file, replace_private_file
 
@@ -155,4 +156,6 @@ class Keyring:
         from holdfast.transport.tls import server_context
 
         assert self._identity is not None
-        return server_context(self._identity, self.principals.certificates())
+        context = server_context(self._identity, self.principals.certificates())
+        context.sslobject_class = Handshake
+        return context

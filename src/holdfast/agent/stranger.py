@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import socket
+import ssl
 from collections.abc import Callable
-from typing import TYPE_CHECKING, cast
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any, cast
 
 from holdfast.wire.link import Link
 from holdfast.wire.phases import Role
 
 if TYPE_CHECKING:
-    import ssl
-
     from holdfast.agent.gate import Ticket
 
 
@@ -61,3 +63,38 @@ def closing_words(code: int, text: str) -> bytes:
     link = Link(Role.AGENT, now=0.0)
     link.close(code, text)
     return link.data_to_send()
+
+
+class Handshake(ssl.SSLObject):
+    """TLS as uvloop runs it, with the last word of a handshake that fails.
+
+    uvloop 0.22 tears the connection down without sending the alert that OpenSSL has written, so a client whose key is
+    not known would take its refusal for a cut, and come again for ever. Set as ``sslobject_class`` of the context
+    (documented in ``ssl``); the socket is found by a context variable, which uvloop hands on to what it calls.
+    """
+
+    _socket: socket.socket | None
+    _unsent: ssl.MemoryBIO | None
+
+    @classmethod
+    def _create(cls, incoming: ssl.MemoryBIO, outgoing: ssl.MemoryBIO, *args: Any, **options: Any) -> Handshake:
+        made = super()._create(incoming, outgoing, *args, **options)  # type: ignore[misc]
+        made._unsent, made._socket = outgoing, shaking_hands.get(None)
+        return cast(Handshake, made)
+
+    def do_handshake(self) -> None:
+        """As its base; on a failure the peer is told which."""
+        try:
+            super().do_handshake()
+        except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            raise
+        except ssl.SSLError:
+            if self._socket is not None and self._unsent is not None:
+                with contextlib.suppress(OSError):  # it is gone, or takes nothing: then it hears nothing
+                    self._socket.send(self._unsent.read())
+            raise
+        self._socket = self._unsent = None
+
+
+shaking_hands: ContextVar[socket.socket] = ContextVar("shaking_hands")
+"""Set by whoever begins a handshake, to the connection that it is for."""
