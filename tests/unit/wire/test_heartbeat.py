@@ -7,7 +7,7 @@ import pytest
 from holdfast.clock import ManualClock
 from holdfast.wire.frames import FrameType
 from holdfast.wire.heartbeat import Due, Heartbeat
-from holdfast.wire.limits import HEARTBEAT_S, HELLO_DEADLINE_S, PINGS_BURST, SILENCE_S
+from holdfast.wire.limits import HEARTBEAT_S, HELLO_DEADLINE_S, PINGS_BURST, PROBE_S, SILENCE_S
 from holdfast.wire.link import SILENT, Link, LinkClosed
 from holdfast.wire.phases import Role
 from tests.unit.wire.pair import HELLO, Pair, drain, frames_of, last, sample
@@ -43,6 +43,17 @@ def test_a_peer_that_does_not_greet_is_left_after_five_seconds(role: Role) -> No
     assert last(drain(link), LinkClosed).code == 103
     assert types(link.data_to_send()) == ([FrameType.CLOSE] if role is Role.AGENT else [])
     assert link.next_deadline() is None
+
+
+@pytest.mark.parametrize("role", list(Role))
+def test_the_greeting_may_be_given_another_time(role: Role) -> None:
+    link = Link(role, now=100.0, hello=HELLO if role is Role.CLIENT else None, greeting_s=60.0)
+    assert link.next_deadline() == 160.0
+    link.handle_timeout(now=159.9)
+    assert not link.closed
+    link.handle_timeout(now=160.0)
+    closed = last(drain(link), LinkClosed)
+    assert (closed.code, closed.text) == (103, "no greeting within 60 s")
 
 
 def test_bytes_that_are_no_greeting_do_not_move_the_deadline() -> None:
@@ -115,3 +126,96 @@ def test_one_ping_a_second_goes_on_for_ever() -> None:
     for second in range(1000):
         agent.receive_data(sample(FrameType.PING, Role.AGENT), now=float(second))
     assert not agent.closed
+
+
+# --- probes ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_probe_is_sent_at_once_and_answered() -> None:
+    pair = Pair()
+    pair.now = 3.0
+    pair.client.probe(pair.now)
+    assert pair.client.next_deadline() == 3.0 + PROBE_S
+    pair.pump()
+    assert pair.client.next_deadline() == 3.0 + HEARTBEAT_S
+    pair.client.handle_timeout(now=3.0 + PROBE_S)
+    assert not pair.client.closed
+    assert pair.client.data_to_send() == b""
+
+
+@pytest.mark.parametrize("role", list(Role))
+def test_a_link_that_does_not_answer_a_probe_is_silent(role: Role) -> None:
+    pair = Pair()
+    link = pair.client if role is Role.CLIENT else pair.agent
+    link.probe(3.0)
+    assert types(link.data_to_send()) == [FrameType.PING]
+    link.handle_timeout(now=3.0 + PROBE_S - 0.01)
+    assert not link.closed
+    link.handle_timeout(now=3.0 + PROBE_S)
+    closed = last(drain(link), LinkClosed)
+    assert (closed.code, closed.error) == (SILENT, None)
+    assert "after the network changed" in closed.text
+    assert link.data_to_send() == b""
+
+
+def test_any_bytes_answer_a_probe_even_in_the_same_instant() -> None:
+    client = Pair().client
+    client.probe(3.0)
+    client.receive_data(sample(FrameType.PONG, Role.CLIENT)[:1], now=3.0)
+    client.handle_timeout(now=3.0 + PROBE_S)
+    assert not client.closed
+
+
+def test_bytes_from_before_a_probe_are_no_answer() -> None:
+    client = Pair().client
+    client.receive_data(sample(FrameType.PONG, Role.CLIENT), now=3.0)
+    client.probe(3.0)
+    client.handle_timeout(now=3.0 + PROBE_S)
+    assert client.closed
+
+
+def test_a_second_change_does_not_give_the_peer_more_time() -> None:
+    client = Pair().client
+    client.probe(3.0)
+    client.probe(4.5)
+    assert types(client.data_to_send()) == [FrameType.PING]
+    client.handle_timeout(now=3.0 + PROBE_S)
+    assert client.closed
+
+
+def test_a_network_that_flaps_makes_no_storm_of_pings() -> None:
+    """Changes every 10 ms for a minute, answered at once: the peer never has to refuse a PING."""
+    pair = Pair()
+    pings = 0
+    for tick in range(6000):
+        pair.now = tick / 100
+        pair.client.probe(pair.now)
+        up = pair.client.data_to_send()
+        pings += len(types(up))
+        if up:
+            pair.agent.receive_data(up, now=pair.now)
+        pair.pump()
+        assert not pair.agent.closed
+    assert 55 <= pings <= 61
+    pair.client.probe(59.999)  # the last change is looked at as well, when the next PING may go
+    deadline = pair.client.next_deadline()
+    assert deadline is not None
+    assert deadline <= 61.0
+    pair.client.handle_timeout(now=deadline)
+    assert types(pair.client.data_to_send()) == [FrameType.PING]
+    pair.client.handle_timeout(now=deadline + PROBE_S)
+    assert pair.client.closed
+
+
+def test_a_probe_before_the_greeting_or_after_the_end_does_nothing() -> None:
+    client = Link(Role.CLIENT, now=0.0, hello=HELLO)
+    client.data_to_send()
+    client.probe(1.0)
+    assert client.data_to_send() == b""
+    assert client.next_deadline() == HELLO_DEADLINE_S
+    client = Pair().client
+    client.close()
+    client.data_to_send()
+    client.probe(1.0)
+    assert client.data_to_send() == b""
+    assert client.next_deadline() is None

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import ast
+from pathlib import Path
+
 import pytest
 
-from holdfast.wire import limits
+from holdfast.wire import limits, phases
 from holdfast.wire.frames import FrameType, encode_frame
 from holdfast.wire.link import LinkClosed
 from holdfast.wire.phases import ALLOWED, Phase, Role
@@ -106,3 +109,28 @@ def test_before_welcome_no_header_is_over_4_kib_and_there_is_no_body() -> None:
             for header, body in ALLOWED[role, phase].values():
                 assert header <= limits.CONTROL_BYTES_BEFORE_WELCOME
                 assert body == 0
+
+
+@pytest.mark.parametrize("bit", range(8))
+def test_a_frame_that_claims_to_be_compressed_or_anything_else_is_refused(bit: int) -> None:
+    """No flag is defined, so there is nothing to decompress: a set bit ends the connection before its payload."""
+    for role, phase, type_ in LEGAL:
+        frame = bytearray(sample(type_, role))
+        frame[3] = 1 << bit
+        side = side_in(role, phase)
+        side.receive_data(bytes(frame[:24]), now=0.0)
+        assert side.closed
+        (event,) = drain(side)
+        assert event.code == 100  # type: ignore[attr-defined]
+
+
+def test_nothing_in_this_room_can_decompress() -> None:
+    room = Path(phases.__file__).parent
+    for module in room.glob("*.py"):
+        imported = {
+            name.split(".")[0]
+            for node in ast.walk(ast.parse(module.read_text()))
+            for name in ([node.module or ""] if isinstance(node, ast.ImportFrom) else [])
+            + ([alias.name for alias in node.names] if isinstance(node, ast.Import) else [])
+        }
+        assert not imported & {"zlib", "gzip", "bz2", "lzma", "zipfile", "compression", "zstandard", "brotli"}, module

@@ -52,6 +52,15 @@ def test_every_note_belongs_to_a_field() -> None:
     [
         ("5 seconds may pass", limits.HELLO_DEADLINE_S == 5),
         ("1 024 streams open at once, 20 000 new ones", (limits.STREAMS_OPEN, limits.STREAMS_PER_S) == (1024, 20_000)),
+        ("100 000 frames a second (200 000 at once)", (limits.FRAMES_PER_S, limits.FRAMES_BURST) == (100_000, 200_000)),
+        (
+            "20 000 CREDITs a second (40 000 at once)",
+            (limits.CREDITS_PER_S, limits.CREDITS_BURST) == (20_000, 40_000),
+        ),
+        ("nothing at all comes within 2 s", limits.PROBE_S == 2),
+        ("PINGs are 1 s apart at least", limits.PROBE_GAP_S == 1),
+        ("| 16 | secret | random |", limits.SECRET_BYTES == 16),
+        ("| 0 to 300 | address |", limits.ADDRESS_CHARS == 300),
         ("1 to 262 144 bytes", limits.CHUNK_BYTES == 262_144),
         ("at least 4 096 above", limits.CREDIT_STEP_BYTES == 4096),
         (
