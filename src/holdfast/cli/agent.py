@@ -10,7 +10,7 @@ from typing import Any, Final
 import click
 import msgspec
 
-from holdfast.cli import agent_keys, exit_codes
+from holdfast.cli import agent_audit, agent_keys, exit_codes
 from holdfast.cli.agent_network import Network, network_options
 from holdfast.cli.documents import rfc3339, to_pretty_json
 from holdfast.cli.options import DURATION, AgentVerb, json_flag
@@ -32,7 +32,7 @@ def command() -> None:
     """
 
 
-for _verb in (agent_keys.invite, agent_keys.principals, agent_keys.revoke):
+for _verb in (agent_keys.invite, agent_keys.principals, agent_keys.revoke, agent_audit.command):
     command.add_command(_verb)
 
 

@@ -26,7 +26,14 @@ def section(verb: str) -> str:
 def commands(verb: str) -> list[click.Command]:
     command = cli.get_command(click.Context(cli), verb)
     assert command is not None
-    return [command, *getattr(command, "commands", {}).values()]
+    return [command, *_below(command)]
+
+
+def _below(command: click.Command) -> list[click.Command]:
+    found: list[click.Command] = []
+    for each in getattr(command, "commands", {}).values():
+        found += [each, *_below(each)]
+    return found
 
 
 @pytest.mark.parametrize("verb", VERBS)
