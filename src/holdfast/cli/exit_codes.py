@@ -124,7 +124,7 @@ def of_error(error: BaseException, *, command: str = "", transport_exit: int = T
             )
         case errors.NotFound():
             return Ending(NO_SUCH_JOB, text)
-        case errors.VersionMismatch() | errors.ProtocolError():
+        case errors.VersionMismatch() | errors.ProtocolError() | errors.KeyChanged():
             return Ending(transport_exit, _with_ran(text, error.ran))
         case errors.Unauthorized(code=code) if code in (_UNAUTHENTICATED, _REVOKED):
             return Ending(transport_exit, _with_ran(text, error.ran))
