@@ -1,6 +1,6 @@
 """Runs every fuzzer of tests/fuzz with one fresh seed after another until the time is over.
 
-A fuzzer is a script ``tests/fuzz/fuzz_*.py`` with the options ``--frames N`` and ``--seed S``; it prints its seed and
+A fuzzer is a module ``tests/fuzz/fuzz_*.py`` with the options ``--frames N`` and ``--seed S``; it prints its seed and
 ends with a non-zero code when it found something. The first find stops the run, and its command line is printed.
 """
 
@@ -30,7 +30,15 @@ def main() -> int:
     runs = 0
     while runs == 0 or time.monotonic() < deadline:
         for fuzzer in fuzzers:
-            command = [sys.executable, str(fuzzer), "--frames", str(FRAMES_A_RUN), "--seed", str(seed + runs)]
+            command = [
+                sys.executable,
+                "-m",
+                f"tests.fuzz.{fuzzer.stem}",
+                "--frames",
+                str(FRAMES_A_RUN),
+                "--seed",
+                str(seed + runs),
+            ]
             code = subprocess.run(command, check=False).returncode
             if code:
                 print(f"found something (exit {code}); again with: {' '.join(command)}", file=sys.stderr)
