@@ -137,24 +137,28 @@ def test_pages_are_newest_first_and_filtered(journal: JobJournal) -> None:
         job_id(5),
     ]
     assert [row.job for row in journal.jobs(states=[JobState.DONE])] == [job_id(n) for n in (4, 3, 2, 1)]
-    assert [row.job for row in journal.jobs(states=[JobState.QUEUED], principal="bob")] == [
+    assert [row.job for row in journal.jobs(states=[JobState.QUEUED], principals=["bob"])] == [
         job_id(n) for n in (10, 8, 6)
     ]
     assert len(journal.jobs(states=[JobState.QUEUED, JobState.DONE])) == 10
     assert journal.jobs(states=[JobState.RUNNING]) == []
     assert journal.jobs(states=[]) == []
-    assert journal.jobs(principal="nobody") == []
+    assert journal.jobs(principals=["nobody"]) == journal.jobs(principals=[]) == []
+    assert len(journal.jobs(principals=["bob", "nobody", "ada"])) == 10
     assert [row.job for row in journal.unfinished()] == [job_id(n) for n in range(5, 11)]
 
 
 def test_ids_are_found_by_their_beginning(journal: JobJournal) -> None:
     for number in (1, 12, 123):
-        ok(journal, insert(number))
+        ok(journal, insert(number, principal="bob" if number == 12 else "ada"))
     assert journal.find("00000000012") == [job_id(123)]
     assert journal.find("0000000000") == [job_id(1), job_id(12)]
     assert len(journal.find("0000000000", limit=5)) == 2
     assert journal.find("9") == []
     assert len(journal.find("", limit=9)) == 3
+    assert journal.find("0000000000", principals=["bob"]) == [job_id(12)]
+    assert journal.find("0000000000", principals=["bob", "ada"]) == [job_id(1), job_id(12)]
+    assert journal.find("0000000000", principals=[]) == journal.find("0000000000", principals=["nobody"]) == []
 
 
 def test_events_are_numbered_in_order_without_gaps(journal: JobJournal) -> None:

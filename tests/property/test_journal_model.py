@@ -119,10 +119,13 @@ class JournalAgainstMemory(RuleBasedStateMachine):
         journal, model = self.journal, self.model
         assert journal.jobs() == model.jobs()
         assert journal.unfinished() == model.unfinished()
-        assert journal.jobs(states=[JobState.DONE], principal="ada") == model.jobs(
-            states=[JobState.DONE], principal="ada"
+        assert journal.jobs(states=[JobState.DONE], principals=["ada"]) == model.jobs(
+            states=[JobState.DONE], principals=["ada"]
         )
         assert journal.prunable(ended_before_unix_s=2004.0) == model.prunable(ended_before_unix_s=2004.0)
+        assert journal.prunable(ended_before_unix_s=2004.0, principals=["bob"]) == model.prunable(
+            ended_before_unix_s=2004.0, principals=["bob"]
+        )
         assert journal.spool_bytes() == model.spool_bytes()
         assert [(e.job, e.kind) for e in journal.events(0)] == [(e.job, e.kind) for e in model.events(0)]
         numbers = [event.number for event in journal.events(0)]

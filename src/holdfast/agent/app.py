@@ -20,13 +20,16 @@ from typing import TYPE_CHECKING, Final
 
 import uvloop
 
+from holdfast import __version__
 from holdfast.agent.accept import Acceptor, login
 from holdfast.agent.board import Board
 from holdfast.agent.gate import Gate
+from holdfast.agent.guard import Guard
 from holdfast.agent.housekeeping import Housekeeping
 from holdfast.agent.keyring import Keyring
 from holdfast.agent.metrics import Metrics
 from holdfast.agent.network import Bound
+from holdfast.agent.plan import own_account
 from holdfast.agent.principals_desk import PrincipalsDesk
 from holdfast.agent.recover import Recovery
 from holdfast.agent.service import Service
@@ -34,6 +37,7 @@ from holdfast.errors import HoldfastError, IdentityError, SettingsError, Storage
 from holdfast.jobs.admission import Admission
 from holdfast.jobs.stimuli import StopAsked
 from holdfast.keeper.launch import CORE_VARIABLE, HELD_BY_ANOTHER, NOFILE_VARIABLE, inherit_keeper, start_keeper
+from holdfast.store.audit import Audit
 from holdfast.store.interface import Finished
 from holdfast.store.journal import Journal
 from holdfast.transport import unix
@@ -122,6 +126,7 @@ class _App:
         except (IdentityError, StorageError) as exc:
             _say(f"{exc}; nothing was started")
             return CANNOT_SERVE
+        self._audit = self._open_audit()
         try:
             journal = self._open_journal(loop)
         except StorageError as exc:
@@ -152,7 +157,8 @@ class _App:
             _say("recovered: " + ", ".join(f"{number} {action}" for action, number in sorted(counts.items())))
         board.crew.want(4)
         path = os.path.join(self._state_dir, "agent.sock")
-        service = self._service = Service(board, agent_id=agent_id, host=board.host, socket_path=path, log=_say)
+        guard = self._guard = self._get_guard(loop)
+        service = self._service = Service(board, guard, agent_id=agent_id, host=board.host, socket_path=path, log=_say)
         service.on_shutdown = self._stop
         service.housekeeping = Housekeeping(board, self._settings)
         service.housekeeping.start()
@@ -236,7 +242,33 @@ class _App:
             now_unix_s=time.time(),
             random_bytes=os.urandom,
             on_group=on_group,
+            flush=self._flush,
         )
+
+    def _flush(self, journal_fd: int) -> None:
+        """What is to survive a power failure does so together with the record of who asked for it."""
+        if self._audit is not None:
+            self._audit.flush()
+        os.fdatasync(journal_fd)
+
+    def _open_audit(self) -> Audit | None:
+        try:
+            return Audit(os.path.join(self._state_dir, "audit"), now_unix_s=time.time)
+        except StorageError as exc:
+            _say(f"{exc}; nothing that is asked from outside will be carried out")
+            return None
+
+    def _get_guard(self, loop: asyncio.AbstractEventLoop) -> Guard:
+        guard = Guard(
+            os.path.join(self._settings.config_dir, "policy.toml"),
+            self._audit,
+            loop=loop,
+            now_unix_s=time.time,
+            own_user=own_account().name,
+            log=_say,
+        )
+        guard.note("agent.started", {"version": __version__, "pid": os.getpid(), "boot": self._board.boot_id})
+        return guard
 
     def _get_keeper(self, keeper_fd: int | None) -> None:
         if keeper_fd is not None:
@@ -316,6 +348,8 @@ class _App:
         board.crew.bye()
         board.close()
         self._journal.close(clean=True)
+        self._guard.note("agent.stopped", {"pid": os.getpid()})
+        self._guard.close()
         _say("stopped")
 
     async def _end_jobs(self) -> None:

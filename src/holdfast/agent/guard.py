@@ -22,7 +22,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from holdfast.agent import policy as policies
-from holdfast.agent.access import Administer, Ask, Control, Decision, Look, Principal, Rights, See, Start, decide
+from holdfast.agent.access import Administer, Control, Decision, Look, Principal, Rights, See, Start, decide
 from holdfast.agent.policy import NO_POLICY, Policy
 from holdfast.errors import NotFound, Refused, SettingsError, StorageError, Unauthorized
 from holdfast.jobs.body import Body
@@ -43,7 +43,7 @@ FRESH_S: Final = 0.1
 """A file that was changed so shortly ago may change again without looking different (ext4 counts time in ticks)."""
 TEXT_CHARS: Final = 256
 """Longest text from outside in a record."""
-_ONLY_LOOKS: Final = frozenset(("get", "list", "read", "wait", "verify", "status"))
+_NAMES: Final = {kind: str(kind.__struct_config__.tag) for kind in AnyRequest.__args__}
 
 Detail = dict[str, str | int | float | bool]
 
@@ -134,11 +134,12 @@ class Guard:
         who = peer.who
         if who is None:
             raise Unauthorized("this connection has not said who it is", code=ErrorCode.UNAUTHENTICATED)
-        policy = self.policy()
-        caller = Caller(self, who, self._rights_of(policy, who), str(type(request).__struct_config__.tag))
+        caller = Caller(self, who, self._rights_of(self.policy(), who), _NAMES[type(request)])
         looks = self._looks.get(peer)
         if looks is not None:
             looks[caller.action] = looks.get(caller.action, 0) + 1
+        if caller.rights.barred:
+            caller.looks()
         return caller
 
     def _rights_of(self, policy: Policy, who: Principal) -> Rights:
@@ -150,6 +151,10 @@ class Guard:
             barred = f"the access of {who.name} has expired; an admin of this agent can renew it"
             return Rights(name=who.name, role=who.role, policy=rights.policy, barred=barred)
         return rights
+
+    def role_of(self, peer: Peer) -> str:
+        """The role of somebody, as the policy has it now."""
+        return "" if peer.who is None else self._rights_of(self.policy(), peer.who).role
 
     # --- connections -------------------------------------------------------------------------------------------------
 
@@ -299,7 +304,7 @@ class Caller:
 
     def missing(self, name: str) -> NotFound:
         """There is no such job, or none for them: the same answer, the same record."""
-        if self.who.kind != "unix":
+        if not self.is_local:
             self._guard._deny(self.who.name, self._entry("deny", name, "not there"))
         return NotFound(f"no such job: {name[:64]}", code=ErrorCode.NOT_FOUND)
 
@@ -374,6 +379,11 @@ class Caller:
         return own_only
 
     @property
+    def is_local(self) -> bool:
+        """Whether they are here by the kernel's word."""
+        return self.who.kind == "unix"
+
+    @property
     def is_admin(self) -> bool:
         """Whether everything is theirs to see."""
         return decide(self.rights, Administer()).allowed
@@ -385,7 +395,7 @@ class Caller:
 
     def _record(self, decision: Decision, resource: str, detail: Detail | None) -> None:
         entry = self._entry("allow", resource, decision.rule, detail)
-        self._guard._write(entry, must=self.who.kind != "unix")
+        self._guard._write(entry, must=not self.is_local)
 
     def _entry(self, verdict: Verdict, resource: str, rule: str, detail: Detail | None = None) -> Entry:
         return _entry(self.who, self.action, verdict, resource, rule, self.rights.policy, detail)

@@ -6,7 +6,7 @@ Files and digests are handled in threads; the loop only starts and hears of them
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Final
 
@@ -65,14 +65,23 @@ class Housekeeping:
 
     # --- retention ---------------------------------------------------------------------------------------------------
 
-    def prune(self, older_than_s: float | None, done: Callable[[int, int], None]) -> None:
+    def prune(
+        self,
+        older_than_s: float | None,
+        done: Callable[[int, int], None],
+        *,
+        principals: Collection[str] | None = None,
+    ) -> None:
         """Drop finished jobs that ended longer ago than this (None: the retention of the settings).
+
+        ``principals``: only jobs of these; None: everybody's.
 
         ``done`` gets, once they are gone, how many jobs that were and how many bytes of kept output files they had.
         """
         board = self._board
         before = board.unix_s() - (self._settings.retention_s if older_than_s is None else older_than_s)
-        jobs = [job for job in board.journal.prunable(ended_before_unix_s=before, limit=_MOST) if job not in board.jobs]
+        found = board.journal.prunable(ended_before_unix_s=before, limit=_MOST, principals=principals)
+        jobs = [job for job in found if job not in board.jobs]
         spooled = board.journal.spool_bytes()
 
         def gone(error: StorageError | None) -> None:

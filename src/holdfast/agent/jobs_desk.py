@@ -39,6 +39,7 @@ from holdfast.wire.messages import (
 )
 
 if TYPE_CHECKING:
+    from holdfast.agent.guard import Detail
     from holdfast.agent.service import Service
 
 COMMITTING_S: Final = 0.005
@@ -54,7 +55,8 @@ class JobsDesk:
 
     def get(self, peer: Peer, stream: int, get: Get, _body: bytes) -> None:
         """One job, with its slower digests if it is done."""
-        live = self._service.lookup.named(get.job)
+        caller = self._service.guard.caller(peer, get)
+        live = self._service.lookup.named(caller, get.job)
         self._board.output.measure(live)  # where nobody reads, nobody has said how far the job has come
         info = live.info(self._board.loop.time())
         if self._service.housekeeping is None or not shelf.lacks_sha256(live.published):
@@ -69,35 +71,41 @@ class JobsDesk:
 
     def list_jobs(self, peer: Peer, stream: int, request: List, _body: bytes) -> None:
         """A page of jobs."""
-        infos, more = shelf.listing(self._board, request, self._board.loop.time())
+        caller = self._service.guard.caller(peer, request)
+        infos, more = shelf.listing(self._board, caller, request, self._board.loop.time())
         peer.link.respond(stream, JobsAnswer(infos, more))
 
     def wait(self, peer: Peer, stream: int, wait: Wait, _body: bytes) -> None:
         """Answered when the job is done."""
-        live = self._service.lookup.named(wait.job)
+        caller = self._service.guard.caller(peer, wait)
+        live = self._service.lookup.named(caller, wait.job)
         if live.published is not None:
             peer.link.respond(stream, ResultAnswer(live.published))
             return
         live.waiters.append((peer, stream))
         self._service.waits[peer, stream] = live
-        if wait.lease:
+        if wait.lease and caller.controls(live.principal):
             self._service.attach(peer, stream, live)
 
     def signal(self, peer: Peer, stream: int, signal: Signal, _body: bytes) -> None:
         """Send a signal to a running job."""
-        live = self._service.lookup.named(signal.job)
+        caller = self._service.guard.caller(peer, signal)
+        live = self._service.lookup.named(caller, signal.job)
         if not live.job.allows(SignalAsked):
             state = live.job.state
             raise Refused(
                 f"job {live.job.id} is {state}: there is nothing to signal", code=ErrorCode.STATE,
                 ran="no" if state is JobState.QUEUED else "yes",
             )  # fmt: skip
+        caller.changes(live.principal, live.job.id, {"signal": signal.signum, "scope": signal.scope})
         self._board.step(live, SignalAsked(signal.signum, signal.scope, f"person:{peer.principal}"))
         peer.link.respond(stream, DoneAnswer(live.job.state))
 
     def stop(self, peer: Peer, stream: int, stop: Stop, _body: bytes) -> None:
         """End a job in order; answered as soon as that is ordered."""
-        live = self._service.lookup.named(stop.job)
+        caller = self._service.guard.caller(peer, stop)
+        live = self._service.lookup.named(caller, stop.job)
+        caller.changes(live.principal, live.job.id)
         if not live.done:
             grace_s = live.job.spec.grace_s if stop.grace_s is None else stop.grace_s
             self._board.step(live, StopAsked(f"person:{peer.principal}", grace_s))
@@ -105,12 +113,14 @@ class JobsDesk:
 
     def forget(self, peer: Peer, stream: int, forget: Forget, body: bytes) -> None:
         """Drop a finished job; answered when it is gone."""
-        live = self._service.lookup.named(forget.job)
+        caller = self._service.guard.caller(peer, forget)
+        live = self._service.lookup.named(caller, forget.job)
         if not live.done:
             raise Refused(f"job {live.job.id} is {live.job.state}: stop it first", code=ErrorCode.STATE, ran="yes")
         if live.job.id in self._board.jobs:  # its end was told on the EXIT record, and is being committed
             self._board.loop.call_later(COMMITTING_S, self._service.requested, peer, stream, forget, body)
             return
+        caller.changes(live.principal, live.job.id, {"forget_key": forget.forget_key})
         assert self._service.housekeeping is not None
 
         def gone(error: StorageError | None) -> None:
@@ -125,16 +135,20 @@ class JobsDesk:
     def prune(self, peer: Peer, stream: int, prune: Prune, _body: bytes) -> None:
         """Drop old jobs; answered when they are gone."""
         assert self._service.housekeeping is not None
+        caller = self._service.guard.caller(peer, prune)
+        older: Detail = {} if prune.older_than_s is None else {"older_than_s": prune.older_than_s}
+        theirs = (peer.principal,) if caller.own_only(older) else None
 
         def gone(jobs: int, freed: int) -> None:
             peer.link.respond(stream, PruneAnswer(jobs, freed))
             peer.flush()
 
-        self._service.housekeeping.prune(prune.older_than_s, gone)
+        self._service.housekeeping.prune(prune.older_than_s, gone, principals=theirs)
 
     def verify(self, peer: Peer, stream: int, verify: Verify, _body: bytes) -> None:
         """Read a finished job's output again and compare."""
-        live = self._service.lookup.named(verify.job, output=True)
+        caller = self._service.guard.caller(peer, verify)
+        live = self._service.lookup.named(caller, verify.job, output=True)
         if live.published is None:
             raise Refused(
                 f"job {live.job.id} is {live.job.state}: it has no receipt yet", code=ErrorCode.STATE, ran="yes"
@@ -150,6 +164,7 @@ class JobsDesk:
     def leftovers(self, peer: Peer, stream: int, request: Leftovers, _body: bytes) -> None:
         """Processes that outlived their jobs."""
         assert self._service.housekeeping is not None
+        self._service.guard.caller(peer, request).administers(detail={"end": request.end})
 
         def done(answer: LeftoversAnswer | None) -> None:
             if answer is not None:
@@ -161,24 +176,31 @@ class JobsDesk:
 
         self._service.housekeeping.leftovers(end=request.end, done=done)
 
-    def status(self, peer: Peer, stream: int, _request: Status, _body: bytes) -> None:
-        """What the agent is and does."""
+    def status(self, peer: Peer, stream: int, request: Status, _body: bytes) -> None:
+        """What the agent is and does. Who is no admin hears of the host's state and of the jobs that they may see."""
+        caller = self._service.guard.caller(peer, request)
         board, acceptor = self._board, self._service.acceptor
         states = dict.fromkeys((state.value for state in JobState if state is not JobState.DONE), 0)
         for live in board.jobs.values():
-            if live.job.state.value in states:
+            if live.job.state.value in states and caller.finds(live.principal):
                 states[live.job.state.value] += 1
+        agent = {
+            "pid": os.getpid(),
+            "version": __version__,
+            "started_unix_s": self._service.started_unix_s,
+            "id": self._service.agent_id,
+            "host": self._service.host,
+            "read_only": self._service.read_only,
+        }
+        policy, disk = self._service.guard.policy_state, _disk(board.state_dir)
+        if not caller.is_admin:
+            answer = StatusAnswer(agent, {}, "", "", jobs=states, counters={}, disk=disk, policy=policy)
+            peer.link.respond(stream, answer)
+            return
         peer.link.respond(
             stream,
             StatusAnswer(
-                agent={
-                    "pid": os.getpid(),
-                    "version": __version__,
-                    "started_unix_s": self._service.started_unix_s,
-                    "id": self._service.agent_id,
-                    "host": self._service.host,
-                    "read_only": self._service.read_only,
-                },
+                agent=agent,
                 keeper={"pid": board.crew.keeper_pid},
                 socket=self._service.socket_path,
                 state_dir=board.state_dir,
@@ -186,6 +208,7 @@ class JobsDesk:
                 counters={
                     **self._service.counters,
                     **board.counters,
+                    **self._service.guard.counters,
                     "clients": len(self._service.peers),
                     "shims": len(board.crew.shims),
                     "idle_shims": board.crew.idle_count,
@@ -193,12 +216,14 @@ class JobsDesk:
                 },
                 listeners=[] if acceptor is None else list(acceptor.addresses),
                 network={} if acceptor is None else acceptor.facts(),
-                disk=_disk(board.state_dir),
+                disk=disk,
+                policy=policy,
             ),
         )
 
     def shutdown(self, peer: Peer, stream: int, shutdown: Shutdown, _body: bytes) -> None:
         """End the agent."""
+        self._service.guard.caller(peer, shutdown).administers(detail={"jobs": shutdown.jobs})
         peer.link.respond(stream, DoneAnswer(text="stopping"))
         peer.flush()
         self._service.on_shutdown(shutdown.jobs)

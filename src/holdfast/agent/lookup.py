@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Final
 from holdfast.agent import shelf
 from holdfast.agent.board import Board
 from holdfast.agent.live import LiveJob
-from holdfast.errors import Refused
+from holdfast.errors import NotFound, Refused
 from holdfast.types import JobId
 from holdfast.wire.messages import (
     ErrorCode,
 )
 
 if TYPE_CHECKING:
-    pass
+    from holdfast.agent.guard import Caller
 
 PREFIX_CHARS: Final = 4
 """Shortest part of a job id that may stand for it."""
@@ -22,50 +22,50 @@ CROCKFORD: Final = "0123456789abcdefghjkmnpqrstvwxyz"
 
 
 class Lookup:
-    """Finds jobs for requests."""
+    """Finds jobs for requests: each caller's own, and those of others whom the policy lets them see."""
 
     def __init__(self, board: Board) -> None:
         self._board = board
 
-    def named(self, name: str, *, output: bool = False) -> LiveJob:
-        """The job of this name; see ``job_id`` and ``find``."""
-        return self.find(self.job_id(name), output=output)
+    def named(self, caller: Caller, name: str, *, output: bool = False) -> LiveJob:
+        """The job that an id, or a unique beginning of one, stands for; see ``find`` for ``output``.
 
-    def job_id(self, name: str) -> JobId:
-        """The job that an id, or a unique beginning of one, stands for.
+        A job that the caller may not see is looked for in the same places as one that is not there, and is as absent:
+        it does not make a beginning ambiguous, either.
 
         Raises:
             Refused: none, or more than one.
         """
-        if JobId(name) in self._board.jobs:
-            return JobId(name)
+        return self.find(self._job_id(caller, name), output=output)
+
+    def _job_id(self, caller: Caller, name: str) -> JobId:
+        jobs = self._board.jobs
+        live = jobs.get(JobId(name))
+        if live is not None and caller.finds(live.principal):
+            return live.job.id
         if len(name) < PREFIX_CHARS or not all(letter in CROCKFORD for letter in name):
-            raise no_such_job(name)
-        found = {job for job in self._board.jobs if job.startswith(name)}
-        found.update(self._board.journal.find(name))
+            raise caller.missing(name)
+        found = {job for job in jobs if job.startswith(name) and caller.finds(jobs[job].principal)}
+        found.update(self._board.journal.find(name, principals=caller.rights.visible))
         if not found:
-            raise no_such_job(name)
+            raise caller.missing(name)
         if len(found) > 1:
             raise Refused(f"{name} is the beginning of several jobs: give more of it", code=ErrorCode.NOT_FOUND)
         return found.pop()
 
     def find(self, job: JobId, *, output: bool = False) -> LiveJob:
-        """The job, from memory or from the journal.
+        """The job, from memory or from the journal. Whoever asks has made sure that it may be seen.
 
         ``output``: with its files open; whoever asks for them hands them to a reader or lets go of them
         (``Board.close_unused``).
 
         Raises:
-            Refused: no such job.
+            NotFound: no such job any more.
         """
         live = self._board.jobs.get(job)
         if live is not None:
             return live
         row = self._board.journal.job(job)
         if row is None:
-            raise no_such_job(job)
+            raise NotFound(f"no such job: {job}", code=ErrorCode.NOT_FOUND)
         return shelf.stored_job(self._board, row, output=output)
-
-
-def no_such_job(name: str) -> Refused:
-    return Refused(f"no such job: {name[:64]}", code=ErrorCode.NOT_FOUND)

@@ -86,11 +86,11 @@ def account(user: str | None, groups: tuple[str, ...]) -> Account:
 
 
 def read_request(run: Run, data: bytes) -> tuple[JobSpec, Body]:
-    """What is asked for, checked as far as this host can check it before the start.
+    """What is asked for, checked in itself; whether its user can be had here is for ``account``.
 
     Raises:
         RemoteProtocolError: the body does not hold the announced items.
-        Refused: a limit, user or variable that cannot be.
+        Refused: a limit or variable that cannot be.
     """
     argv, env, cwd = unpack_items(run, data)
     for item in env:
@@ -107,7 +107,6 @@ def read_request(run: Run, data: bytes) -> tuple[JobSpec, Body]:
         raise Refused("a shell command is one string", code=ErrorCode.INVALID)
     if not argv[0]:
         raise Refused("the command's name is empty", code=ErrorCode.INVALID)
-    account(run.user, run.groups)
     policy: OnDisconnect | None = run.on_disconnect
     if policy is None:
         policy = lease.ATTACHED_DEFAULT if run.attach else lease.DETACHED_DEFAULT

@@ -141,7 +141,9 @@ class ReadingDesk:
 
     def read(self, peer: Peer, stream: int, read: Read, _body: bytes) -> None:
         """READ: from absolute offsets, or the last lines, to the present end or the real one."""
-        live = self._service.lookup.named(read.job, output=True)
+        caller = self._service.guard.caller(peer, read)
+        live = self._service.lookup.named(caller, read.job, output=True)
+        caller.looks_at(live.principal, live.job.id)
         for number in (STDOUT, STDERR):
             self._board.output.refresh(live, number)
         try:
@@ -160,7 +162,7 @@ class ReadingDesk:
                 offsets={str(n): offset for n, offset in offsets.items()},
             ),
         )
-        if read.lease:
+        if read.lease and caller.controls(live.principal):
             self._service.attach(peer, stream, live)
         self.open_reader(peer, stream, live, offsets, read.credit, follow=read.follow, is_run=False)
 

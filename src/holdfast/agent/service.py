@@ -3,6 +3,7 @@
 Rules of this module:
 
 * A closed table from request type to method; no name from the wire is ever looked up on an object.
+* Whoever carries a request out asks ``guard`` first; those about enrolled keys are asked about here.
 * An answer to RUN is sent after the commit of ACCEPTED, the receipt after that of DONE.
 * Each refusal says whether the command ran.
 """
@@ -34,12 +35,15 @@ from holdfast.wire.messages import (
     Forget,
     Get,
     Hello,
+    Invite,
     Leftovers,
     List,
+    Principals,
     Prune,
     Read,
     ResultAnswer,
     Retry,
+    Revoke,
     Run,
     Shutdown,
     Signal,
@@ -54,6 +58,7 @@ from holdfast.wire.messages import (
 
 if TYPE_CHECKING:
     from holdfast.agent.accept import Acceptor
+    from holdfast.agent.guard import Guard
     from holdfast.agent.housekeeping import Housekeeping
 
 
@@ -63,8 +68,18 @@ Operation = Callable[[Peer, int, Any, bytes], None]
 class Service:
     """What an agent does for its clients."""
 
-    def __init__(self, board: Board, *, agent_id: str, host: str, socket_path: str, log: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        board: Board,
+        guard: Guard,
+        *,
+        agent_id: str,
+        host: str,
+        socket_path: str,
+        log: Callable[[str], None],
+    ) -> None:
         self.board = board
+        self.guard = guard
         self.journal = board.journal
         self.loop = board.loop
         self.log = log
@@ -94,6 +109,9 @@ class Service:
             Leftovers: self.desk.leftovers,
             Status: self.desk.status,
             Shutdown: self.desk.shutdown,
+            Invite: self._no_keys,
+            Principals: self._no_keys,
+            Revoke: self._no_keys,
         }
         self.housekeeping: Housekeeping | None = None
         self.acceptor: Acceptor | None = None
@@ -120,10 +138,11 @@ class Service:
                 principal=peer.principal,
                 host=self.host,
                 software=f"holdfast/{__version__}",
-                roles=("admin",),
+                roles=(self.guard.role_of(peer),),
                 unix_s=self.board.unix_s(),
             )
         )
+        self.guard.connected(peer)
 
     def peer_gone(self, peer: Peer) -> None:
         """A connection ended: its readers and waiters go, its leases begin to run out."""
@@ -135,6 +154,7 @@ class Service:
         for owner, stream in [key for key in self._leases if key[0] is peer]:
             self.detach(owner, stream)
         self.stdin.peer_gone(peer)
+        self.guard.disconnected(peer)
 
     def stream_gone(self, peer: Peer, stream: int) -> None:
         """The client gave a stream up on purpose: that is no lost client, so what it held as attached is kept."""
@@ -173,14 +193,40 @@ class Service:
     # --- dispatch ----------------------------------------------------------------------------------------------------
 
     def offer(self, operations: Mapping[type, Operation]) -> None:
-        """Take requests that another room answers into the table."""
+        """Let another room answer these; who may ask is decided here all the same."""
+        assert operations.keys() <= self._operations.keys()
         self._operations.update(operations)
 
     def requested(self, peer: Peer, stream: int, request: AnyRequest, body: bytes) -> None:
         """One request; every failure is an ERR, never a lost connection."""
         self.counters["requests"] += 1
+        if isinstance(request, (Invite, Principals, Revoke)):
+            self._carry_out(self._ask_about_keys, peer, stream, request, body)
+        else:
+            self._carry_out(self._operations[type(request)], peer, stream, request, body)
+
+    def _ask_about_keys(self, peer: Peer, stream: int, request: Invite | Principals | Revoke, body: bytes) -> None:
+        """What is about enrolled keys takes an admin; a change waits until its record is on the disk."""
+        caller = self.guard.caller(peer, request)
+        caller.administers(_resource(request))
+        operation = self._operations[type(request)]
+        if isinstance(request, Principals):
+            operation(peer, stream, request, body)
+            return
+
+        def flushed(error: OSError | None) -> None:
+            if error is None or caller.is_local:
+                self._carry_out(operation, peer, stream, request, body)
+            else:
+                text = f"not done, since its record cannot be flushed: {error.strerror}"
+                peer.link.fail(stream, Failure(ErrorCode.DISK_FULL, text, "no", 10.0))
+            peer.flush()
+
+        self.guard.flushed(flushed)
+
+    def _carry_out(self, operation: Operation, peer: Peer, stream: int, request: AnyRequest, body: bytes) -> None:
         try:
-            self._operations[type(request)](peer, stream, request, body)
+            operation(peer, stream, request, body)
         except Refused as error:
             peer.link.fail(stream, Failure(error.code, str(error), error.ran, error.retry_after_s))
         except StorageError as error:
@@ -244,4 +290,17 @@ class Service:
             self.housekeeping.job_done(live)
 
     def _write(self, peer: Peer, stream: int, write: Write, _body: bytes) -> None:
-        self.stdin.write(peer, stream, self.lookup.find(self.lookup.job_id(write.job)))
+        caller = self.guard.caller(peer, write)
+        live = self.lookup.named(caller, write.job)
+        caller.changes(live.principal, live.job.id)
+        self.stdin.write(peer, stream, live)
+
+    def _no_keys(self, peer: Peer, stream: int, _request: AnyRequest, _body: bytes) -> None:
+        raise Refused("this agent has no keys to enrol, list or revoke", code=ErrorCode.INVALID)
+
+
+def _resource(request: Invite | Principals | Revoke) -> str:
+    """What a request about keys is about, as it is recorded."""
+    if isinstance(request, Revoke):
+        return request.principal
+    return f"role {request.role}" if isinstance(request, Invite) else ""

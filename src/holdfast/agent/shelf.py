@@ -15,6 +15,7 @@ from holdfast.wire.messages import List
 
 if TYPE_CHECKING:
     from holdfast.agent.board import Board
+    from holdfast.agent.guard import Caller
 
 _UNFINISHED = frozenset(state for state in JobState if state is not JobState.DONE)
 
@@ -48,16 +49,18 @@ def _fill(board: Board, live: LiveJob, row: JobRow, number: int, record: Channel
         board.log(f"job {row.job}: {error}")
 
 
-def listing(board: Board, request: List, now: float) -> tuple[tuple[JobInfo, ...], bool]:
-    """A page of jobs, newest first, and whether older ones follow."""
+def listing(board: Board, caller: Caller, request: List, now: float) -> tuple[tuple[JobInfo, ...], bool]:
+    """A page of the jobs that the caller may see, newest first, and whether older ones follow."""
     before = None
     if request.before is not None:
         row = board.journal.job(JobId(request.before))
-        before = row.seq if row is not None else None
+        before = row.seq if row is not None and caller.finds(row.principal) else None
     infos: list[JobInfo] = []
     states = None if request.all else _UNFINISHED
     while True:
-        rows = board.journal.jobs(states=states, before=before, limit=request.limit + 1)
+        rows = board.journal.jobs(
+            states=states, principals=caller.rights.visible, before=before, limit=request.limit + 1
+        )
         for row in rows:
             live = board.jobs.get(row.job)
             if live is not None:

@@ -12,7 +12,7 @@ import msgspec
 
 from holdfast.agent import plan
 from holdfast.agent.live import LiveJob
-from holdfast.agent.lookup import CROCKFORD, no_such_job
+from holdfast.agent.lookup import CROCKFORD
 from holdfast.agent.peer import Peer
 from holdfast.errors import Refused, StorageError
 from holdfast.jobs import admission, keys
@@ -32,6 +32,7 @@ from holdfast.wire.messages import (
 )
 
 if TYPE_CHECKING:
+    from holdfast.agent.guard import Caller
     from holdfast.agent.service import Service
 
 
@@ -56,10 +57,15 @@ class Starts:
 
     def run(self, peer: Peer, stream: int, run: Run, data: bytes) -> None:
         """RUN: a new job, or the one that its key has started before."""
+        try:
+            caller = self._service.guard.caller(peer, run)
+        except Refused as refused:
+            refused.ran = "unknown" if self._has_been_used(peer, run) else "no"
+            raise
         spec, body = plan.read_request(run, data)
-        self._submit(peer, stream, run, spec, body, pack(body))
+        self._submit(peer, stream, run, caller, spec, body)
 
-    def _submit(self, peer: Peer, stream: int, run: Run, spec: JobSpec, body: Body, packed: bytes) -> None:
+    def _submit(self, peer: Peer, stream: int, run: Run, caller: Caller, spec: JobSpec, body: Body) -> None:
         key = self._checked_key(run.key, user=run.user_key)
         digest = body_hash(body, spec)
         if run.incarnation is not None and run.incarnation != self._board.journal.incarnation:
@@ -68,25 +74,37 @@ class Starts:
                 code=ErrorCode.INCARNATION,
                 ran="unknown",
             )
-        if self._known_key(peer, stream, run, key, digest, ask_journal=run.user_key):
+        decision = caller.start(spec, body)
+        ask_journal = run.user_key or not decision.allowed  # what runs already is theirs, whatever they may start now
+        if self._known_key(peer, stream, run, key, digest, ask_journal=ask_journal):
             return
+        if not decision.allowed:
+            raise caller.refuse_start(decision, spec, body)
+        if decision.profile is not None:
+            spec, body = decision.profile.impose(spec, body)
+        plan.account(spec.user, spec.groups)
         if self._service.read_only is not None:
             raise Refused(self._service.read_only, code=ErrorCode.JOURNAL_FAILED)
         job = new_job_id(self._random_bytes(8))
-        decision = self._board.admission.offer(job, self._board.loop.time())
-        if isinstance(decision, admission.Refused):
-            raise _refusal(decision, self._board.admission)
+        place = self._board.admission.offer(job, self._board.loop.time())
+        if isinstance(place, admission.Refused):
+            raise _refusal(place, self._board.admission)
+        try:
+            caller.starts(decision, job, spec, body)
+        except Refused:
+            self._board.admission.finished(job, self._board.loop.time())  # nobody waits for its place: it was the last
+            raise
         lease = Lease(spec.on_disconnect)
         acceptance = Acceptance(
             job=job,
             principal=peer.principal,
-            body=packed,
+            body=pack(body),
             body_hash=digest,
             key_hash=key.hash,
             key_kind=key.kind,
             key_born_unix_s=key.born_unix_s,
         )
-        queued = isinstance(decision, admission.Queued)
+        queued = isinstance(place, admission.Queued)
         self.accepting[job] = [(peer, stream, run)]
         live, instructions = self._board.accept(acceptance, spec, body, lease, queued=queued)
         live.body_hash = digest
@@ -185,20 +203,30 @@ class Starts:
 
     def retry(self, peer: Peer, stream: int, retry: Retry, _body: bytes) -> None:
         """RETRY: a new job with the body of a finished one."""
-        live = self._service.lookup.named(retry.job)
+        caller = self._service.guard.caller(peer, retry)
+        live = self._service.lookup.named(caller, retry.job)
         if not live.done:
             raise Refused(f"job {live.job.id} is {live.job.state}; only a finished one can be tried again",
                           code=ErrorCode.STATE)  # fmt: skip
         packed = self._board.journal.body(live.job.id)
         if packed is None:
-            raise no_such_job(retry.job)
+            raise caller.missing(retry.job)
         old = live.job.spec
         spec = msgspec.structs.replace(
             old, retry_of=live.job.id, key=retry.key if retry.user_key else "", on_disconnect="keep",
             not_after_unix_s=None, stdin=False,
         )  # fmt: skip
         run = Run(key=retry.key, argc=1, user_key=retry.user_key, attach=False)
-        self._submit(peer, stream, run, spec, unpack(packed), packed)
+        self._submit(peer, stream, run, caller, spec, unpack(packed))
+
+    def _has_been_used(self, peer: Peer, run: Run) -> bool:
+        """Whether a key has started something for this principal."""
+        try:
+            key = self._checked_key(run.key, user=run.user_key)
+        except Refused:
+            return True
+        known = self._board.by_key.get((peer.principal, key.hash))
+        return known is not None or self._board.journal.key(peer.principal, key.hash) is not None
 
     def not_accepted(self, live: LiveJob, error: StorageError) -> None:
         """The journal took no write: those who asked for this job are told, or served with the job their key has."""

@@ -212,17 +212,22 @@ class Journal:
         output: bytes | None = self._one(sql, (job,))
         return output
 
-    def find(self, prefix: str, limit: int = 2) -> list[JobId]:
-        """Ids that begin with ``prefix``, at most ``limit``: two are enough to see that it is not unique."""
+    def find(self, prefix: str, limit: int = 2, *, principals: Collection[str] | None = None) -> list[JobId]:
+        """Ids that begin with ``prefix``, at most ``limit``: two are enough to see that it is not unique.
+
+        ``principals``: only jobs of these; None: everybody's.
+        """
         end = prefix[:-1] + chr(ord(prefix[-1]) + 1) if prefix else "\U0010ffff"
-        rows = self._read("SELECT id FROM job WHERE id >= ? AND id < ? ORDER BY id LIMIT ?", (prefix, end, limit))
+        theirs, names = _of_principals("job", principals)
+        sql = f"SELECT id FROM job WHERE id >= ? AND id < ?{theirs} ORDER BY id LIMIT ?"
+        rows = self._read(sql, (prefix, end, *names, limit))
         return [JobId(row[0]) for row in rows]
 
     def jobs(
         self,
         *,
         states: Collection[JobState] | None = None,
-        principal: str | None = None,
+        principals: Collection[str] | None = None,
         before: int | None = None,
         limit: int = 100,
     ) -> list[JobRow]:
@@ -230,7 +235,7 @@ class Journal:
 
         Args:
             states: Only these; None: all.
-            principal: Only this one's; None: everybody's.
+            principals: Only jobs of these; None: everybody's.
             before: ``seq`` of the last row of the page before; None: the first page.
             limit: Most rows, 1 to 1 000.
         """
@@ -242,9 +247,10 @@ class Journal:
             if STATE_NUMBER[JobState.DONE] not in numbers:
                 select = _ACTIVE
             where.append(f"ifnull(a.state, 4) IN ({', '.join(map(str, numbers))})")
-        if principal is not None:
-            where.append("j.principal = (SELECT number FROM principal WHERE name = ?)")
-            values.append(principal)
+        theirs, names = _of_principals("j", principals)
+        if theirs:
+            where.append(theirs.removeprefix(" AND "))
+            values.extend(names)
         if before is not None:
             where.append("j.seq < ?")
             values.append(before)
@@ -276,11 +282,14 @@ class Journal:
         """Number of the newest committed event, 0: none yet."""
         return self._one("SELECT ifnull(max(number), 0) FROM event", ()) or 0
 
-    def prunable(self, *, ended_before_unix_s: float, limit: int = 500) -> list[JobId]:
-        """Finished jobs that ended before this time, oldest end first."""
+    def prunable(
+        self, *, ended_before_unix_s: float, limit: int = 500, principals: Collection[str] | None = None
+    ) -> list[JobId]:
+        """Finished jobs that ended before this time, oldest end first. ``principals``: only of these."""
+        theirs, names = _of_principals("job", principals)
         rows = self._read(
-            "SELECT id FROM result JOIN job USING (seq) WHERE ended_unix_s < ? ORDER BY ended_unix_s LIMIT ?",
-            (ended_before_unix_s, limit),
+            f"SELECT id FROM result JOIN job USING (seq) WHERE ended_unix_s < ?{theirs} ORDER BY ended_unix_s LIMIT ?",
+            (ended_before_unix_s, *names, limit),
         )
         return [JobId(row[0]) for row in rows]
 
@@ -342,6 +351,14 @@ class Journal:
         for row in self._read(sql, values):
             return row[0]
         return None
+
+
+def _of_principals(table: str, principals: Collection[str] | None) -> tuple[str, tuple[str, ...]]:
+    """A condition on whose jobs these are, and its values; empty: everybody's."""
+    if principals is None:
+        return "", ()
+    marks = ", ".join("?" * len(principals))
+    return f" AND {table}.principal IN (SELECT number FROM principal WHERE name IN ({marks}))", tuple(principals)
 
 
 def _job_row(row: tuple[Any, ...]) -> JobRow:

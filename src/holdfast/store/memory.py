@@ -120,14 +120,18 @@ class MemoryJournal:
     def output(self, job: JobId, channel: int) -> bytes | None:
         return self._tables.outputs.get((job, channel))
 
-    def find(self, prefix: str, limit: int = 2) -> list[JobId]:
-        return sorted(job for job in self._tables.rows if job.startswith(prefix))[:limit]
+    def find(self, prefix: str, limit: int = 2, *, principals: Collection[str] | None = None) -> list[JobId]:
+        return sorted(
+            job
+            for job, row in self._tables.rows.items()
+            if job.startswith(prefix) and (principals is None or row.principal in principals)
+        )[:limit]
 
     def jobs(
         self,
         *,
         states: Collection[JobState] | None = None,
-        principal: str | None = None,
+        principals: Collection[str] | None = None,
         before: int | None = None,
         limit: int = 100,
     ) -> list[JobRow]:
@@ -135,7 +139,7 @@ class MemoryJournal:
             row
             for row in self._tables.rows.values()
             if (states is None or row.state in states)
-            and (principal is None or row.principal == principal)
+            and (principals is None or row.principal in principals)
             and (before is None or row.seq < before)
         ]
         return sorted(rows, key=lambda row: -row.seq)[:limit]
@@ -153,8 +157,14 @@ class MemoryJournal:
     def last_event(self) -> int:
         return max(self._tables.events, default=0)
 
-    def prunable(self, *, ended_before_unix_s: float, limit: int = 500) -> list[JobId]:
-        ended = [(row.ended_unix_s, row.job) for row in self._tables.rows.values() if row.ended_unix_s is not None]
+    def prunable(
+        self, *, ended_before_unix_s: float, limit: int = 500, principals: Collection[str] | None = None
+    ) -> list[JobId]:
+        ended = [
+            (row.ended_unix_s, row.job)
+            for row in self._tables.rows.values()
+            if row.ended_unix_s is not None and (principals is None or row.principal in principals)
+        ]
         return [job for at, job in sorted(ended) if at < ended_before_unix_s][:limit]
 
     def spool_bytes(self) -> int:

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from holdfast.agent.access import Principal
 from holdfast.agent.access import Role as AccessRole
 from holdfast.agent.board import Board
+from holdfast.agent.guard import Guard
 from holdfast.agent.housekeeping import Housekeeping
 from holdfast.agent.peer import Peer
 from holdfast.agent.recover import Recovery
@@ -17,6 +18,7 @@ from holdfast.agent.service import Service
 from holdfast.client.calls import uuid7
 from holdfast.config import Settings
 from holdfast.jobs.admission import Admission
+from holdfast.store.audit import Audit
 from holdfast.store.interface import Finished
 from holdfast.store.memory import MemoryJournal
 from holdfast.types import JobId, Receipt
@@ -71,11 +73,11 @@ class FakeTransport:
 class Client:
     """One connection of a client, with everything it was told."""
 
-    def __init__(self, world: World, instance: str, principal: str) -> None:
+    def __init__(self, world: World, instance: str, who: Principal) -> None:
         self._world = world
         self.link = Link(Role.CLIENT, now=world.loop.now, hello=m.Hello(1, 1, instance))
         self.peer = Peer(world.service, None, world.loop.now)
-        self.peer.who = Principal(principal, AccessRole.ADMIN, "unix")
+        self.peer.who = who
         world.service.peers.add(self.peer)
         self.transport = FakeTransport()
         self.peer.connection_made(self.transport)  # type: ignore[arg-type]
@@ -226,6 +228,7 @@ class World:
         self.old_keepers: list[FakeKeeper] = []
         self.clients: list[Client] = []
         self.unix_shift = 0.0
+        self.policy_path = state_dir / "policy.toml"
         self._assemble()
         self.join()
         self._serve()
@@ -245,7 +248,18 @@ class World:
         )
 
     def _serve(self) -> None:
-        self.service = Service(self.board, agent_id="a" * 16, host="here", socket_path="sock", log=self.log.append)
+        self.audit = Audit(str(self.state_dir / "audit"), now_unix_s=self.unix_s)
+        self.guard = Guard(
+            str(self.policy_path),
+            self.audit,
+            loop=self.loop,
+            now_unix_s=self.unix_s,
+            own_user="eve",
+            log=self.log.append,
+        )
+        self.service = Service(
+            self.board, self.guard, agent_id="a" * 16, host="here", socket_path="sock", log=self.log.append
+        )
         self.housekeeping = self.service.housekeeping = Housekeeping(self.board, self.settings)
         self.settle()
 
@@ -303,8 +317,16 @@ class World:
     # --- people and things -------------------------------------------------------------------------------------------
 
     def client(self, instance: str = "i" * 16, principal: str = "eve") -> Client:
-        """A connected client."""
-        client = Client(self, instance, principal)
+        """A connected client at the agent's own socket."""
+        return self.client_of(Principal(principal, AccessRole.ADMIN, "unix"), instance)
+
+    def remote(self, name: str, role: AccessRole = AccessRole.OPERATOR) -> Client:
+        """A connected client with an enrolled key."""
+        return self.client_of(Principal(name, role, "tls", f"hf:{name}", "192.0.2.1:4242"), name.ljust(16, "_"))
+
+    def client_of(self, who: Principal, instance: str) -> Client:
+        """A connected client that is this principal."""
+        client = Client(self, instance, who)
         self.clients.append(client)
         self.settle()
         return client
@@ -358,6 +380,7 @@ class World:
         self.board._lazy.clear()
         self.board.close()
         self.housekeeping.close()
+        self.guard.close()
 
     def recover(self, *, keeper: FakeKeeper | None = None, boot_id: str | None = None) -> dict[str, int]:
         """Another agent comes up; the counts of its recovery."""
@@ -401,6 +424,7 @@ class World:
             if live.stdin is not None and live.stdin.spool is not None:
                 live.stdin.spool.close()
         self.housekeeping.close()
+        self.guard.close()
         self.board.close()
         self.keeper.close()
         for keeper in self.old_keepers:
