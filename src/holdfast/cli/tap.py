@@ -7,6 +7,7 @@ connection, who sent it, and the bytes in base64.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Iterator
 from typing import IO, Any, Final, Literal
 
@@ -26,6 +27,8 @@ from holdfast.wire.limits import CONTROL_BYTES, REQUEST_BODY_BYTES
 
 ANY_FRAME: Final = {int(type_): (CONTROL_BYTES, REQUEST_BODY_BYTES) for type_ in FrameType}
 PREVIEW_BYTES: Final = 32
+_SECRETS: Final = re.compile(rb'hf1\.[A-Za-z0-9_-]+|(?<="mac":")[^"]*')
+"""What a header may hold that opens something: an invitation, and a proof of one."""
 
 
 class Chunk(msgspec.Struct, frozen=True):
@@ -95,7 +98,7 @@ def frame_text(seen: SeenFrame) -> str:
     text = f"{_start(seen.at_s, seen.connection, seen.sender)} {FrameType(frame.type).name:7} stream {frame.stream}"
     text += f" channel {frame.channel} position {frame.position}"
     if frame.header:
-        text += f" {visible(frame.header.decode('utf-8', 'backslashreplace'))}"
+        text += f" {visible(_without_secrets(frame.header).decode('utf-8', 'backslashreplace'))}"
     if frame.body:
         more = "..." if len(frame.body) > PREVIEW_BYTES else ""
         text += f" + {len(frame.body)} bytes {frame.body[:PREVIEW_BYTES]!r}{more}"
@@ -114,7 +117,7 @@ def frame_json(seen: SeenFrame) -> str:
         "stream": frame.stream,
         "channel": frame.channel,
         "position": frame.position,
-        "header": _header(frame.header),
+        "header": _header(_without_secrets(frame.header)),
         "body_bytes": len(frame.body),
     }
     return to_json(document).decode().rstrip("\n")
@@ -208,6 +211,10 @@ def _show(decoder: Decoder, chunk: Chunk) -> None:
 def _start(at_s: float, connection: int, sender: Sender) -> str:
     arrow = "client -> agent" if sender == "client" else "agent -> client"
     return f"{at_s:11.6f} {connection} {arrow}"
+
+
+def _without_secrets(header: bytes) -> bytes:
+    return _SECRETS.sub(b"(hidden)", header)
 
 
 def _header(header: bytes) -> Any:

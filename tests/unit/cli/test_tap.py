@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from base64 import b64encode
 from itertools import pairwise
 
 import pytest
@@ -14,6 +15,8 @@ from holdfast.cli.relay import Sender
 from holdfast.cli.tap import Chunk, Decoder, read_recording
 from holdfast.errors import HoldfastError
 from holdfast.wire.frames import FrameType, encode_frame
+from holdfast.wire.messages import InviteAnswer, encode
+from tests.unit.wire.pair import INVITATION, enrol_client, enrol_server
 
 FRAMES = (
     encode_frame(FrameType.REQ, stream=1, header=b'{"op":"get","job":"a\\u001b"}')
@@ -85,3 +88,26 @@ def test_recordings_come_back() -> None:
     assert list(read_recording([to_json(chunk) for chunk in chunks])) == chunks
     with pytest.raises(HoldfastError, match="line 2 is not part of a recording"):
         list(read_recording([to_json(chunks[0]), b"{}\n"]))
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_an_enrolment_is_shown_without_its_proofs_and_an_invitation_not_at_all(as_json: bool) -> None:
+    client, server = enrol_client(), enrol_server()
+    lines = []
+    for _ in range(2):
+        for side, other, sender in ((client, server, "client"), (server, client, "agent")):
+            data = side.data_to_send()
+            other.receive_data(data)
+            lines += shown([data], as_json=as_json, sender=sender)  # type: ignore[arg-type]
+    assert client.result is not None
+    assert len(lines) == 4
+    assert all("ENROL" in line and "not a frame" not in line for line in lines)
+    assert "ada@laptop" in lines[0]
+    answer = InviteAnswer(INVITATION.encode(), INVITATION.id, "operator", 2e9)
+    lines += shown([encode_frame(FrameType.RES, stream=1, header=encode(answer))], as_json=as_json, sender="agent")
+    told = "\n".join(lines)
+    assert told.count("(hidden)") == 3
+    for secret in (client.result.mac, INVITATION.secret):
+        assert b64encode(secret).decode() not in told
+    assert INVITATION.encode()[4:] not in told
+    assert INVITATION.id in lines[-1]
