@@ -173,7 +173,7 @@ def status_text(answer: StatusAnswer) -> str:
         ("jobs", _counts(answer.jobs)),
         ("counters", _counts(answer.counters)),
         ("listens", ", ".join(answer.listeners) or "on its own socket alone"),
-        ("network", _counts(answer.network)),
+        ("network", _counts({name: count for name, count in answer.network.items() if count})),
         ("disk", _disk(answer.disk)),
         ("policy", answer.policy or "none: roles alone decide"),
     ]

@@ -15,7 +15,7 @@ from holdfast.cli.render import Table, print_listing
 from holdfast.cli.session import Session
 from holdfast.units import format_duration
 from holdfast.wire.limits import INVITATION_S
-from holdfast.wire.messages import PrincipalInfo
+from holdfast.wire.messages import PrincipalInfo, RoleName
 
 ROLES: Final = ("viewer", "runner", "operator", "admin")
 TTL_S: Final = 600.0
@@ -27,7 +27,7 @@ TTL_S: Final = 600.0
 @click.option(
     "--address", default="", metavar="ADDR", help="Where the agent is reached, if it listens elsewhere (NAT, a proxy)."
 )
-def invite(session: Session, role: str, ttl: float, address: str) -> int:
+def invite(session: Session, role: RoleName, ttl: float, address: str) -> int:
     """Print an invitation: one string for one `holdfast host add NAME` on another machine.
 
     It is a secret: whoever uses it first is enrolled. It stands alone on the last line of standard output.

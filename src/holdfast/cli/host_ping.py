@@ -49,7 +49,6 @@ def command(session: Session, count: int, as_json: bool) -> int:
     from holdfast.cli.ways import way_of
 
     way = way_of(session.settings)
-    connect_s, tls_s = way.measure()
     begun = time.perf_counter()
     with session.connect() as host:
         open_s = time.perf_counter() - begun
@@ -59,6 +58,7 @@ def command(session: Session, count: int, as_json: bool) -> int:
             begun = time.perf_counter()
             host.jobs(limit=1)
             trips.append(time.perf_counter() - begun)
+    connect_s, tls_s = way.measure()
     timing = Timing(way.address, open_s, tuple(trips), connect_s, tls_s)
     if as_json:
         write_all(1, to_pretty_json(timing_document(session.settings.host, timing, welcome)))

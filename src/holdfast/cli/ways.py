@@ -78,7 +78,8 @@ def _shake_hands(sock: socket.socket, certificate: bytes, config_dir: str, timeo
     from holdfast.transport.identity import load_or_make
     from holdfast.transport.tls import TlsPipe, client_context
 
-    pipe = TlsPipe(client_context(load_or_make(os.path.join(config_dir, "identity")), certificate))
+    identity = load_or_make(os.path.join(config_dir, "identity"))
+    pipe = TlsPipe(client_context(identity, certificate), certificate)
     deadline = time.monotonic() + timeout_s
     pipe.start()
     while not pipe.ready:
@@ -93,6 +94,11 @@ def _shake_hands(sock: socket.socket, certificate: bytes, config_dir: str, timeo
         if not data:
             raise ConnectFailed("the connection was closed in the TLS handshake", layer="tls")
         pipe.feed(data)
+    pipe.close()
+    try:
+        sock.sendall(pipe.outgoing())  # the agent sees a handshake that was completed, and an orderly end
+    except OSError:
+        return
 
 
 def way_of(settings: Settings) -> Way:

@@ -80,7 +80,7 @@ def test_the_status_tells_the_network() -> None:
     assert "listens   on its own socket alone" in status_text(answer)
     answer = StatusAnswer(
         {"pid": 1}, {}, "/s", "/d", {}, {},
-        listeners=["tls://127.0.0.1:7420"], network={"accepted": 3}, policy="invalid: line 3",
+        listeners=["tls://127.0.0.1:7420"], network={"accepted": 3, "shed": 0}, policy="invalid: line 3",
         disk={"free_bytes": 1 << 30, "total_bytes": 2 << 30},
     )  # fmt: skip
     lines = status_text(answer).splitlines()
