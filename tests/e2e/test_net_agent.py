@@ -31,18 +31,20 @@ class NetAgent:
         self.under_test = under_test
         self.cli = Cli(under_test.state_dir, **env)
         self.flags = flags or ("--listen", "tls://127.0.0.1:0")
+        self.errors = Path(under_test.state_dir).parent / "errors.txt"
         self.process = self.start()
         self.log = Path(under_test.state_dir) / "agent.log"
         self.port = int(self.status().listeners[0].rpartition(":")[2]) if "--listen" in self.flags else 0
 
     def start(self) -> subprocess.Popen[bytes]:
         """Start it and wait until it serves."""
-        self.errors = open(Path(self.under_test.state_dir).parent / "errors.txt", "ab")  # noqa: SIM115
-        process = subprocess.Popen(
-            self.cli.command("agent", "run", "--state-dir", self.under_test.state_dir, *self.flags),
-            env=self.cli.env, stdin=subprocess.DEVNULL, stdout=self.errors, stderr=self.errors,
-        )  # fmt: skip
+        with open(self.errors, "ab") as errors:
+            process = subprocess.Popen(
+                self.cli.command("agent", "run", "--state-dir", self.under_test.state_dir, *self.flags),
+                env=self.cli.env, stdin=subprocess.DEVNULL, stdout=errors, stderr=errors,
+            )  # fmt: skip
         eventually(lambda: process.poll() is not None or self.answers())
+        assert process.poll() is None, self.said()
         return process
 
     def answers(self) -> bool:
@@ -79,14 +81,12 @@ class NetAgent:
 
     def said(self) -> str:
         """All that it has written."""
-        self.errors.flush()
-        return Path(self.errors.name).read_text()
+        return self.errors.read_text()
 
     def stop(self) -> None:
         """End it, jobs too."""
         self.under_test.stop()
         self.process.wait(15)
-        self.errors.close()
 
 
 @pytest.fixture
@@ -405,6 +405,7 @@ def test_without_descriptors_those_who_are_here_are_served(agent: AgentUnderTest
     """R11 in small: a limit of 256 descriptors and more connections than that."""
     net = NetAgent.__new__(NetAgent)
     net.under_test, net.flags = agent, ("--listen", "tls://127.0.0.1:0")
+    net.errors = Path(agent.state_dir).parent / "errors.txt"
     net.cli = Cli(agent.state_dir)
     command = net.cli.command
     net.cli.command = lambda *args: ["sh", "-c", 'ulimit -n 256 && exec "$@"', "sh", *command(*args)]  # type: ignore[method-assign]

@@ -29,21 +29,14 @@ from holdfast.agent.access import Principal, Role
 from holdfast.agent.gate import Gate, Offence, Shed, Ticket, source_of
 from holdfast.agent.peer import Peer
 from holdfast.agent.stranger import Stranger, closing_words, shaking_hands
-from holdfast.transport import unix
-
-if True:
-    try:
-        from holdfast.transport import tcp
-    except ImportError:
-        pass
+from holdfast.transport import tcp, unix
+from holdfast.transport.tls import ALPN, ALPN_ENROL
 from holdfast.wire.messages import ErrorCode
 
 if TYPE_CHECKING:
     from holdfast.agent.keyring import Keyring
     from holdfast.agent.service import Service
 
-ALPN: Final = "holdfast/1"
-ALPN_ENROL: Final = "holdfast-enrol/1"
 HANDSHAKE_S: Final = 4.5
 """Longest handshake; with the time to notice it the connection is closed within 5 s."""
 FRESH_TICK_S: Final = 0.25

@@ -14,13 +14,7 @@ from typing import TYPE_CHECKING, Final
 from holdfast.config import FLAG
 from holdfast.errors import ConnectFailed, Refused, SettingsError
 from holdfast.transport import address as addresses
-
-if True:
-    try:
-        from holdfast.transport import tcp
-    except ImportError:
-        pass
-
+from holdfast.transport import tcp
 from holdfast.wire.codes import ErrorCode
 
 if TYPE_CHECKING:
