@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 
 from holdfast.cli.session import LOCAL
 from holdfast.config import Settings
-from holdfast.errors import ConnectFailed, SettingsError
+from holdfast.errors import ConnectFailed, HoldfastError, SettingsError
 from holdfast.transport.address import Kind, parse
 
 if TYPE_CHECKING:
-    import socket
-
     from holdfast.client.hosts import HostEntry, Hosts
 
 REMOTE: Final = ("tls", "ssh")
@@ -52,18 +50,28 @@ class Way(msgspec.Struct, frozen=True):
         if self.kind != "tls":
             return None, None
         from holdfast.client.hosts import Hosts, not_enrolled
+        from holdfast.client.secure import security, shake_hands
         from holdfast.transport import tcp
 
         hosts = Hosts.load(self.config_dir)
         entry = entry_of(hosts, self.name)
-        address = parse(self.address)
+        where = parse(self.address)
         begun = time.perf_counter()
-        with tcp.connect(address.host, address.port, timeout_s=self.timeout_s) as sock:
+        with tcp.connect(where.host, where.port, timeout_s=self.timeout_s) as sock:
             connected = time.perf_counter()
             if entry is None:
                 raise not_enrolled(self.address)
-            _shake_hands(sock, hosts.certificate(entry), self.config_dir, self.timeout_s)
-            return connected - begun, time.perf_counter() - connected
+            keys = security(self.config_dir, hosts, entry)
+            pipe = keys.pipe()
+            try:
+                shake_hands(sock, pipe, where, deadline=time.monotonic() + self.timeout_s)
+            except HoldfastError as error:
+                raise keys.told(error) from error.__cause__
+            ready = time.perf_counter()
+            pipe.close()
+            with suppress(OSError):
+                sock.send(pipe.outgoing())  # the agent sees a whole handshake, and an orderly end
+            return connected - begun, ready - connected
 
     def look(self) -> dict[str, str]:
         """What was found at each layer of a TLS way, by its name; raises as ``measure``."""
@@ -71,34 +79,6 @@ class Way(msgspec.Struct, frozen=True):
         if connect_s is None or tls_s is None:
             return {}
         return {"port": f"TCP in {1000 * connect_s:.1f} ms", "tls": f"TLS 1.3 in {1000 * tls_s:.1f} ms"}
-
-
-def _shake_hands(sock: socket.socket, certificate: bytes, config_dir: str, timeout_s: float) -> None:
-    """The TLS handshake with an enrolled agent, over a connected socket; raises as ``Way.measure``."""
-    from holdfast.transport.identity import load_or_make
-    from holdfast.transport.tls import TlsPipe, client_context
-
-    identity = load_or_make(os.path.join(config_dir, "identity"))
-    pipe = TlsPipe(client_context(identity, certificate), certificate)
-    deadline = time.monotonic() + timeout_s
-    pipe.start()
-    while not pipe.ready:
-        sock.settimeout(max(0.001, deadline - time.monotonic()))
-        try:
-            sock.sendall(pipe.outgoing())
-            data = sock.recv(1 << 16)
-        except TimeoutError as exc:
-            raise ConnectFailed(f"nothing answers the TLS handshake within {timeout_s:g} s", layer="tls") from exc
-        except OSError as exc:
-            raise ConnectFailed(f"the connection broke in the TLS handshake: {exc.strerror}", layer="tls") from exc
-        if not data:
-            raise ConnectFailed("the connection was closed in the TLS handshake", layer="tls")
-        pipe.feed(data)
-    pipe.close()
-    try:
-        sock.sendall(pipe.outgoing())  # the agent sees a handshake that was completed, and an orderly end
-    except OSError:
-        return
 
 
 def way_of(settings: Settings) -> Way:

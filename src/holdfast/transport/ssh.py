@@ -72,13 +72,14 @@ class SshLink:
             return ConnectFailed(
                 f"{self._where}: holdfast is not installed there, or not in the PATH of a login without a terminal"
                 f" (set `remote` in hosts.toml); it said: {said or 'nothing'}",
-                layer="ssh",
+                layer="holdfast",
             )
         if status is None:
             return ConnectFailed(
                 f"{self._where}: ssh does not get through" + (f": {said}" if said else ""), layer="ssh"
             )
-        return ConnectFailed(f"{self._where}: ssh ended with status {status}: {said or 'it said nothing'}", layer="ssh")
+        layer = "ssh" if status == DIED or status < 0 else "holdfast"  # any other status is the remote program's own
+        return ConnectFailed(f"{self._where}: ssh ended with status {status}: {said or 'it said nothing'}", layer=layer)
 
     def close(self) -> None:
         """End ssh and reap it; within about a second, and safe to call more than once."""
