@@ -158,7 +158,6 @@ class Audit:
         self._size = 0
         self._retired: list[int] = []
         self._unflushed = False
-        self._head_fd = -1
         self._told: Head | None = None
         self._lost = 0
         self._notes: list[Entry] = []
@@ -234,9 +233,11 @@ class Audit:
             return
         path = os.path.join(self._directory, "head")
         try:
-            if self._head_fd < 0:
-                self._head_fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-            os.pwrite(self._head_fd, f"{self.head.seq:016d}:{self.head.hash}\n".encode(), 0)
+            fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK, 0o600)
+            try:
+                os.pwrite(fd, f"{self.head.seq:016d}:{self.head.hash}\n".encode(), 0)
+            finally:
+                os.close(fd)
         except OSError as exc:
             raise storage_error("write", exc, path) from exc
         self._told = self.head
@@ -247,10 +248,10 @@ class Audit:
             self.keep_head()
         with contextlib.suppress(OSError):
             self.flush()
-        for fd in (self._fd, self._head_fd, *self._retired):
+        for fd in (self._fd, *self._retired):
             if fd >= 0:
                 os.close(fd)
-        self._fd = self._head_fd = -1
+        self._fd = -1
         self._retired.clear()
 
     # --- inside ------------------------------------------------------------------------------------------------------
