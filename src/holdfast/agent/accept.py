@@ -220,9 +220,8 @@ class Acceptor:
                 lambda: stranger, conn, ssl=self._keys.context,
                 ssl_handshake_timeout=HANDSHAKE_S, ssl_shutdown_timeout=GOODBYE_S,
             )  # fmt: skip
-        except ssl.SSLCertVerificationError:
-            self.counters["unauthenticated"] += 1
-            self._gate.blame(ticket.source, Offence.AUTHENTICATION, self._loop.time())
+        except ssl.SSLCertVerificationError as exc:
+            self._unauthenticated(stranger, f"a certificate that is not enrolled: {exc.verify_message}")
         except ssl.SSLError as exc:
             self.counters["handshakes_failed"] += 1
             if _is_offence(exc):
@@ -250,9 +249,8 @@ class Acceptor:
             return
         principal = self._keys.principal_of(certificate)
         if principal is None or not principal.active:
-            self.counters["unauthenticated"] += 1
-            self._blame(stranger, Offence.AUTHENTICATION)
             code = ErrorCode.UNAUTHENTICATED if principal is None else ErrorCode.REVOKED
+            self._unauthenticated(stranger, "no certificate" if certificate is None else "not an enrolled key")
             text = "this agent does not know your key: enrol it (holdfast host add)"
             self.turn_away(stranger, closing_words(code, text))
             return
@@ -293,6 +291,11 @@ class Acceptor:
         self._gate.left(stranger.ticket)
         if offence is not None:
             self._blame(stranger, offence)
+
+    def _unauthenticated(self, stranger: Stranger, why: str) -> None:
+        self.counters["unauthenticated"] += 1
+        self._blame(stranger, Offence.AUTHENTICATION)
+        self._service.guard.refused_stranger(stranger.address, why)
 
     def _blame(self, stranger: Stranger, offence: Offence) -> None:
         self._gate.blame(stranger.ticket.source, offence, self._loop.time())

@@ -40,6 +40,7 @@ from holdfast.wire.messages import (
 
 if TYPE_CHECKING:
     from holdfast.agent.accept import Acceptor
+    from holdfast.agent.guard import Guard
     from holdfast.agent.keyring import Keyring
     from holdfast.agent.peer import Peer
     from holdfast.agent.service import Service
@@ -70,7 +71,9 @@ class PrincipalsDesk:
         self._keys = keys
         self._acceptor = acceptor
         self._log = log
-        self._enrolment = Enrolment(_Careful(keys), service.board.unix_s, self._save, keys.load_invitations())
+        self._enrolment = Enrolment(
+            _Careful(keys, service.guard), service.board.unix_s, self._save, keys.load_invitations()
+        )
         acceptor.on_enrol = self.guest_came
         service.offer({Invite: self.invite, Principals: self.list_principals, Revoke: self.revoke})
 
@@ -153,7 +156,7 @@ class PrincipalsDesk:
             self._acceptor.trusted(stranger)
             return
         if isinstance(server.error, Unauthorized):
-            self._log(f"invitation {server.invitation}: a wrong try from {stranger.address}")
+            self._service.guard.refused_stranger(stranger.address, f"a wrong try with invitation {server.invitation}")
             self._acceptor.left(stranger, Offence.AUTHENTICATION)
         elif isinstance(server.error, RemoteProtocolError):
             self._acceptor.left(stranger, Offence.PROTOCOL)
@@ -166,10 +169,11 @@ class PrincipalsDesk:
 
 
 class _Careful:
-    """The keyring as enrolment sees it: a certificate that TLS could not work with is refused before it is kept."""
+    """The keyring as enrolment sees it: what TLS cannot work with is refused, what is taken is recorded first."""
 
-    def __init__(self, keys: Keyring) -> None:
+    def __init__(self, keys: Keyring, guard: Guard) -> None:
         self._keys = keys
+        self._guard = guard
         self.of_key = keys.of_key
         self.names = keys.names
 
@@ -180,6 +184,7 @@ class _Careful:
             ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_verify_locations(cadata=certificate)
         except (IdentityError, ssl.SSLError) as exc:
             raise Refused(f"the certificate cannot be used: {exc}", code=ErrorCode.INVALID) from exc
+        self._guard.change(None, "principal.enrolled", name, {"role": role, "key": fingerprint})
         with _as_refusal():
             self._keys.take_in(name, certificate, fingerprint, role)
 
