@@ -75,7 +75,7 @@ def job_ids(ctx: click.Context, incomplete: str) -> list[CompletionItem]:
     return [CompletionItem(info.job, help=f"{state_text(info)}  {command_text(info)[:40]}") for info in jobs]
 
 
-def host_names(incomplete: str) -> list[CompletionItem]:
+def host_names(incomplete: str, *, with_local: bool = True) -> list[CompletionItem]:
     """``local`` and the names of hosts.toml that begin like this, with what each stands for; nobody is asked."""
     from click.shell_completion import CompletionItem
 
@@ -87,5 +87,5 @@ def host_names(incomplete: str) -> list[CompletionItem]:
         known = {entry.name: entry.address for entry in Hosts.load(load().config_dir)}
     except HoldfastError:
         known = {}
-    places = {LOCAL: "this machine", **dict(sorted(known.items()))}
+    places = ({LOCAL: "this machine"} if with_local else {}) | dict(sorted(known.items()))
     return [CompletionItem(name, help=place) for name, place in places.items() if name.startswith(incomplete)]

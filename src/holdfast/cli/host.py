@@ -10,7 +10,7 @@ from holdfast.cli import exit_codes, host_ping
 from holdfast.cli.documents import to_pretty_json
 from holdfast.cli.hosts import host_document
 from holdfast.cli.invitations import read_invitation
-from holdfast.cli.options import DURATION, complete_hosts, json_flag
+from holdfast.cli.options import DURATION, complete_names, json_flag
 from holdfast.cli.out import write_all
 from holdfast.config import Settings, load
 from holdfast.errors import SettingsError
@@ -78,7 +78,7 @@ def add(
 
 
 @command.command(name="show")
-@click.argument("name", metavar="NAME", shell_complete=complete_hosts)
+@click.argument("name", metavar="NAME", shell_complete=complete_names)
 @json_flag
 def show(name: str, as_json: bool) -> int:
     """Show what is known of a host here: its address, and its agent's key. It is asked nothing."""
@@ -94,7 +94,7 @@ def show(name: str, as_json: bool) -> int:
 
 
 @command.command(name="rm")
-@click.argument("name", metavar="NAME", shell_complete=complete_hosts)
+@click.argument("name", metavar="NAME", shell_complete=complete_names)
 def rm(name: str) -> int:
     """Forget a host: its name, its address, and the key of its agent.
 

@@ -120,6 +120,13 @@ def complete_hosts(_ctx: click.Context, _param: click.Parameter, incomplete: str
     return host_names(incomplete)
 
 
+def complete_names(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> Any:
+    """Names of hosts.toml that begin like this, for completion."""
+    from holdfast.cli.completion import host_names
+
+    return host_names(incomplete, with_local=False)
+
+
 def job_argument(function: F) -> F:
     """The one job of a verb; comes to the callback as ``job``."""
     return click.argument("job", metavar="JOB", shell_complete=complete_jobs)(function)

@@ -9,7 +9,8 @@ from typing import cast
 import pytest
 
 from holdfast.cli import doctor
-from holdfast.cli.doctor import Check, check_line, file_system_of, healthy
+from holdfast.cli.doctor import check_line, file_system_of, healthy
+from holdfast.cli.layers import Check
 from holdfast.client.sync import Host
 from holdfast.types import Cause, Receipt
 from holdfast.wire.messages import Leftover, StatusAnswer, Welcome
