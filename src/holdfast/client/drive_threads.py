@@ -4,6 +4,8 @@ Rules:
 
 * ``_lock`` guards the session and the unsent bytes. It is never held while anything waits: the socket does not block.
 * A caller sends its own request, so a call costs one thread switch (the answer's) and not two.
+* TLS is a pair of buffers around the same socket (``TlsPipe``). It must not be used by two threads at once, so it is
+  sealed and opened under ``_lock``, too: that takes processor time, but never waits.
 * Who waits holds a lock of its own that the session's thread releases: the cheapest thing to wait on, interruptible
   by signals, and known to gevent.
 * ``close`` is safe from every thread, at any time, any number of times; whoever waits then is told.
@@ -20,19 +22,23 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from holdfast.client.calls import Call, shutdown
-from holdfast.client.connector import AGAIN_S, Connector, NotWelcomed
+from holdfast.client.connector import AGAIN_MOST_S, AGAIN_S, Connector, Dialled, NotWelcomed, fill
 from holdfast.client.exchange import CallExchange, Exchange
 from holdfast.client.identity import SOFTWARE, fresh_key, instance_id, watch_forks
 from holdfast.client.session import LinkChange, Phase, Session
-from holdfast.errors import ClosedError, ConnectFailed, DeadlineExceeded, HoldfastError
+from holdfast.errors import ClosedError, ConnectFailed, DeadlineExceeded, HoldfastError, Refused
 from holdfast.wire.messages import Welcome
 
 if TYPE_CHECKING:
     from holdfast.client.feed import JobFeed
+    from holdfast.transport.netwatch import NetWatch
+    from holdfast.transport.tls import TlsPipe
 
 T = TypeVar("T")
 
 READ_BYTES: Final = 1 << 20
+TLS_BYTES: Final = 1 << 18
+"""Read and decrypted at once: with more, the bytes have left the processor's cache before they are parsed."""
 CLOSE_S: Final = 2.0
 """How long ``close`` waits for the thread to end; it is a daemon, so nothing hangs on it."""
 STOP_S: Final = 1.0
@@ -53,7 +59,10 @@ class Connection:
         self._lock = threading.Lock()
         self._opened = Exchange()
         self._sock: socket.socket | None = None
+        self._tls: TlsPipe | None = None
+        self._dialled: Dialled | None = None
         self._unsent = memoryview(b"")
+        self._plain: memoryview | None = None
         self._closed = False
         self._close_reason = ""
         self._wake_receive, self._wake_send = socket.socketpair()
@@ -75,25 +84,27 @@ class Connection:
         """A connection that is welcomed; see ``sync.connect``."""
         connector = Connector.of(address, state_dir, start=start, timeout_s=timeout)
         deadline = time.monotonic() + timeout
+        again_s = AGAIN_S
         while True:
             try:
-                connection = cls._opened_by(connector, timeout, reconnect_s, on_link_event)
+                connection = cls._opened_by(connector, deadline, reconnect_s, on_link_event)
                 break
             except ConnectFailed as error:
-                if not connector.worth_another_try(error) or time.monotonic() + AGAIN_S > deadline:
+                if not connector.worth_another_try(error) or time.monotonic() + again_s > deadline:
                     raise
-                time.sleep(AGAIN_S)
+                time.sleep(again_s)
+                again_s = min(2 * again_s, AGAIN_MOST_S)
         if connector.replaces(connection.welcome):
             connection.call(shutdown(jobs=False), timeout)
             connection.close()
-            connection = cls._opened_by(connector, timeout, reconnect_s, on_link_event)
+            connection = cls._opened_by(connector, time.monotonic() + timeout, reconnect_s, on_link_event)
         return connection
 
     @classmethod
     def _opened_by(
         cls,
         connector: Connector,
-        timeout: float,
+        deadline: float,
         reconnect_s: float | None,
         on_link_event: Callable[[LinkChange], None] | None,
     ) -> Connection:
@@ -101,12 +112,13 @@ class Connection:
             instance=instance_id(),
             software=SOFTWARE,
             random=random.random,
-            connect_s=timeout,
+            connect_s=connector.timeout_s,
             reconnect_s=reconnect_s,
+            greeting_s=connector.greeting_s,
         )
         connection = cls(connector, session, on_link_event)
         try:
-            connection._open(time.monotonic() + timeout)
+            connection._open(deadline)
         except BaseException:
             connection.close()
             raise
@@ -248,6 +260,9 @@ class Connection:
         self._close_reason = "this connection belongs to the process before the fork; connect again"
         self._session.phase = Phase.CLOSED
         self._thread = threading.Thread()
+        self._tls = None
+        if self._dialled is not None:
+            self._dialled = Dialled(self._dialled.sock)  # an ssh is the parent's to end
         self._release_sockets()
 
     # --- inside, with the lock held ----------------------------------------------------------------------------------
@@ -264,6 +279,8 @@ class Connection:
         while True:
             if not self._unsent:
                 data = self._session.data_to_send()
+                if self._tls is not None:
+                    data = self._sealed(self._tls, data)
                 if not data:
                     return
                 self._unsent = memoryview(data)
@@ -277,9 +294,20 @@ class Connection:
             self._unsent = self._unsent[sent:]
             self._session.sent(now=time.monotonic())
 
+    def _sealed(self, tls: TlsPipe, data: bytes) -> bytes:
+        """Ciphertext to send, and whatever the handshake still has to say."""
+        try:
+            if data:
+                tls.write(data)
+        except HoldfastError:
+            return b""  # the reading side learns of it and says so
+        return tls.outgoing()
+
     def _say_last(self, last: bytes) -> None:
         if self._sock is not None and last:
             try:
+                if self._tls is not None:
+                    last = self._sealed(self._tls, last)
                 self._sock.send(bytes(self._unsent) + last)
             except OSError:
                 pass  # the agent notices the end of the connection all the same
@@ -288,26 +316,28 @@ class Connection:
 
     def _open(self, deadline: float) -> None:
         self._session.open(now=time.monotonic())
-        sock = self._connector.connect(lambda: self._closed)
-        self._adopt(sock)
+        left_s = max(0.0, deadline - time.monotonic())
+        self._adopt(self._connector.connect(lambda: self._closed, wake=self._wake_receive, timeout_s=left_s))
         self._thread.start()
         try:
             self.wait(self._opened, self._poll_open, max(0.0, deadline - time.monotonic()))
         except DeadlineExceeded:
-            raise ConnectFailed(f"{self.address}: the agent does not answer") from None
+            raise ConnectFailed(f"{self.address}: the agent does not answer", layer="welcome") from None
 
     def _poll_open(self) -> Welcome | None:
         if self._opened.error is not None:
             raise self._opened.error
         return self._session.welcome
 
-    def _adopt(self, sock: socket.socket) -> None:
-        sock.setblocking(False)
+    def _adopt(self, dialled: Dialled) -> None:
+        dialled.sock.setblocking(False)
         with self._lock:
             if self._closed:
-                sock.close()
+                self._dispose(dialled)
                 return
-            self._sock = sock
+            self._dialled = dialled
+            self._sock = dialled.sock
+            self._tls = dialled.tls
             self._unsent = memoryview(b"")
             self._session.connected(now=time.monotonic())
             self._flush()
@@ -315,33 +345,39 @@ class Connection:
     # --- the thread --------------------------------------------------------------------------------------------------
 
     def _pump(self) -> None:
-        buffer = bytearray(READ_BYTES)
-        watched: socket.socket | None = None
+        buffer = bytearray(READ_BYTES if self._tls is None else TLS_BYTES)
+        watched: Dialled | None = None
+        network = self._connector.watch_network()
         with selectors.DefaultSelector() as selector:
             selector.register(self._wake_receive, selectors.EVENT_READ)
+            if network is not None:
+                selector.register(network, selectors.EVENT_READ)
             interest = 0
             while not self._closed:
                 self._tell()
                 with self._lock:
-                    sock, deadline = self._sock, self._session.next_deadline()
-                    connecting = sock is None and self._session.wants_connection(now=time.monotonic())
+                    dialled = self._dialled if self._sock is not None else None
+                    deadline = self._session.next_deadline()
+                    connecting = dialled is None and self._session.wants_connection(now=time.monotonic())
                     wanted = selectors.EVENT_READ | (selectors.EVENT_WRITE if self._unsent else 0)
-                if sock is not watched:
+                if dialled is not watched:
                     if watched is not None:
-                        selector.unregister(watched)
-                        watched.close()
-                    if sock is not None:
-                        selector.register(sock, wanted)
-                    watched, interest = sock, wanted
+                        selector.unregister(watched.sock)
+                        self._dispose(watched)
+                    if dialled is not None:
+                        selector.register(dialled.sock, wanted)
+                    watched, interest = dialled, wanted
                 if connecting:
                     self._connect()
                     continue
-                if sock is not None and wanted != interest:
-                    selector.modify(sock, wanted)
+                if dialled is not None and wanted != interest:
+                    selector.modify(dialled.sock, wanted)
                     interest = wanted
                 for key, mask in selector.select(None if deadline is None else max(0.0, deadline - time.monotonic())):
                     if key.fileobj is self._wake_receive:
                         self._drain_wakes()
+                    elif key.fileobj is network:
+                        self._look_at(network)
                     elif mask & selectors.EVENT_READ:
                         self._read(buffer)
                     else:
@@ -351,13 +387,21 @@ class Connection:
                     with self._lock:
                         self._session.handle_timeout(now=time.monotonic())
                         self._after_input()
+        if network is not None:
+            network.close()
         if watched is not None:
-            watched.close()
+            self._dispose(watched)
         self._release_sockets()
+
+    def _look_at(self, network: NetWatch) -> None:
+        if network.changed():
+            with self._lock:
+                self._session.network_changed(now=time.monotonic())
+                self._after_input()
 
     def _connect(self) -> None:
         try:
-            self._adopt(self._connector.connect(lambda: self._closed))
+            self._adopt(self._connector.connect(lambda: self._closed, wake=self._wake_receive))
         except HoldfastError as error:
             with self._lock:
                 self._session.connect_failed(error, now=time.monotonic())
@@ -371,12 +415,43 @@ class Connection:
         except BlockingIOError:
             return
         except OSError as exc:
-            with self._lock:
-                self._session.disconnected(exc.strerror or str(exc), now=time.monotonic())
-                self._after_input()
+            self._ended(exc.strerror or str(exc))
+            return
+        if not size and self._dialled is not None and self._dialled.failure is not None:
+            self._ended("")
             return
         with self._lock:
-            self._session.receive_data(memoryview(buffer)[:size] if size else b"", now=time.monotonic())
+            data = memoryview(buffer)[:size] if size else b""
+            if self._tls is None or not size:
+                self._session.receive_data(data, now=time.monotonic())
+            else:
+                self._open_sealed(self._tls, data)
+            self._after_input()
+
+    def _open_sealed(self, tls: TlsPipe, data: memoryview | bytes) -> None:
+        """Give the session what this ciphertext holds."""
+        if self._plain is None:
+            self._plain = memoryview(bytearray(TLS_BYTES))
+        now = time.monotonic()
+        try:
+            tls.feed(data)
+            while size := fill(tls, self._plain):
+                self._session.receive_data(self._plain[:size], now=now)
+            if tls.ended:
+                self._session.receive_data(b"", now=now)
+        except Refused as error:
+            self._session.refused(self._connector.told(error), now=now)
+        except HoldfastError as error:
+            self._session.disconnected(str(error), now=now)
+
+    def _ended(self, reason: str) -> None:
+        """The connection is gone; whoever has carried it may know why."""
+        dialled = self._dialled
+        failure = dialled.failure() if dialled is not None and dialled.failure is not None else None
+        with self._lock:
+            if failure is not None and self._session.phase is Phase.GREETING:
+                self._opened.fail(failure)
+            self._session.disconnected(str(failure or reason), now=time.monotonic())
             self._after_input()
 
     def _after_input(self) -> None:
@@ -388,6 +463,7 @@ class Connection:
                 self._opened.fail(refusal)
             self._flush()
             self._sock = None  # the loop closes it
+            self._tls = None
             self._unsent = memoryview(b"")
         if self._session.phase is Phase.OPEN:
             self._opened.moved()
@@ -412,6 +488,15 @@ class Connection:
             pass
 
     def _release_sockets(self) -> None:
-        for sock in (self._sock, self._wake_receive, self._wake_send):
-            if sock is not None:
-                sock.close()
+        if self._dialled is not None:
+            self._dispose(self._dialled)
+        self._wake_receive.close()
+        self._wake_send.close()
+
+    def _dispose(self, dialled: Dialled) -> None:
+        """Close a connection, and end what belongs to it."""
+        if self._dialled is dialled:
+            self._dialled = None
+        dialled.sock.close()
+        if dialled.close is not None:
+            dialled.close()

@@ -146,7 +146,7 @@ class Session:
     def connected(self, *, now: float) -> None:
         """A transport is up: greet."""
         self._now = now
-        self._link = Link(Role.CLIENT, now=now, hello=self._hello)
+        self._link = Link(Role.CLIENT, now=now, hello=self._hello, greeting_s=self._greeting_s)
         self._probe_at = None
         self.phase = Phase.GREETING
 

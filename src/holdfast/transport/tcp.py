@@ -71,7 +71,7 @@ def connect(
             except OSError as exc:
                 failures.append(exc)
         if time.monotonic() >= deadline or not any(isinstance(exc, TimeoutError) for exc in failures):
-            raise _failed(where, failures, timeout_s) from failures[-1]
+            raise failed(where, failures, timeout_s) from failures[-1]
 
 
 def resolve(host: str, port: int, *, timeout_s: float) -> list[Place]:
@@ -188,7 +188,7 @@ def _await_writable(
             return
 
 
-def _failed(where: str, failures: list[OSError], timeout_s: float) -> ConnectFailed:
+def failed(where: str, failures: list[OSError], timeout_s: float) -> ConnectFailed:
     """One line for all the addresses of a host: the last failure that says the most."""
     if not failures:
         return ConnectFailed(f"{where}: no address to try", layer="name")

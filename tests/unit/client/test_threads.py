@@ -84,7 +84,7 @@ def test_a_wait_that_has_run_out_leaves_the_connection_usable(served: SocketAgen
 
 
 def test_nobody_there_is_told_at_once(tmp_path: Path) -> None:
-    for address in (f"unix://{tmp_path}/none.sock", "web9", "tls://web1", "ftp://x", "unix://relative"):
+    for address in (f"unix://{tmp_path}/none.sock", "web9", "tls://", "ftp://x", "unix://relative"):
         with pytest.raises(holdfast.ConnectFailed) as caught:
             holdfast.connect(address)
         assert caught.value.ran == "no"
