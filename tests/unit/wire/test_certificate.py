@@ -82,6 +82,7 @@ def test_a_certificate_that_is_cut_is_refused(cut: int) -> None:
         b"\x30\x84\xff\xff\xff\xff" + AGENT[3:],
         b"\x30\xff" + AGENT[2:],
         base64.b64encode(AGENT),
+        AGENT[:5] + b"\x80" + AGENT[6:],  # what is signed ends in the middle of the key
     ],
 )
 def test_what_is_not_der_is_refused(damaged: bytes) -> None:
