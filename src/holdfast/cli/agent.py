@@ -16,6 +16,7 @@ from holdfast.cli.documents import rfc3339, to_pretty_json
 from holdfast.cli.options import DURATION, AgentVerb, json_flag
 from holdfast.cli.out import write_all
 from holdfast.cli.session import LOCAL, NoLocalAgent, Session, collect_garbage
+from holdfast.cli.ways import is_remote
 from holdfast.config import load
 from holdfast.errors import ConnectFailed, HoldfastError
 from holdfast.units import format_duration, format_size
@@ -124,14 +125,21 @@ def _start_to_stay(session: Session, network: Network) -> None:
     "--timeout", type=DURATION, default=STOP_S, metavar="D", help="Longest wait for it to be gone (default: 10s)."
 )
 def stop(session: Session, jobs: bool, timeout: float) -> int:
-    """End the agent and return when it is gone. Exit code 0 also when none runs; none is started."""
+    """End the agent and return when it is gone. Exit code 0 also when none runs; none is started.
+
+    The agent of another machine is told to leave, and not waited for.
+    """
     deadline = time.monotonic() + timeout
+    remote = is_remote(session.settings)
     try:
         with session.connect(start=False) as host:
             status = host.status()
-            leaving = [_held(pid) for pid in _pids(status, with_keeper=jobs or not status.jobs.get("running"))]
+            with_keeper = jobs or not status.jobs.get("running")
+            leaving = [] if remote else [_held(pid) for pid in _pids(status, with_keeper=with_keeper)]
             host.shutdown(jobs=jobs)
     except ConnectFailed as exc:
+        if remote:
+            raise
         session.voice.detail(f"no agent runs: {exc}")
         return exit_codes.OK
     try:
@@ -154,6 +162,8 @@ def status(session: Session, as_json: bool) -> int:
         with session.connect(start=False) as host:
             answer = host.status()
     except ConnectFailed as exc:
+        if is_remote(session.settings):
+            raise
         session.voice.say(f"no agent runs: {exc}")
         return exit_codes.NO_AGENT
     if as_json:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from typing import Any
 
 import pytest
@@ -131,6 +132,23 @@ def test_an_agent_that_runs_is_not_made_to_listen(call: Call, host: FakeHost, mo
     outcome = call("agent", "start", "--listen", "tls://127.0.0.1:0")
     assert (outcome.code, spawner.commands) == (125, [])
     assert "holdfast agent stop" in outcome.err
+
+
+def test_the_agent_of_another_machine_is_told_and_its_pids_are_not_ours(
+    call: Call, host: FakeHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[bool] = []
+    monkeypatch.setattr(FakeHost, "shutdown", lambda _self, *, jobs: told.append(jobs), raising=False)
+    monkeypatch.setattr(os, "pidfd_open", lambda pid: pytest.fail(f"{pid} is a process of another machine"))
+    assert call("agent", "stop", "-H", "ssh://far").code == 0
+    assert told == [False]
+    host.connect_error = ConnectFailed("far: ssh ended with status 255")
+    for verb in ("stop", "status"):
+        outcome = call("agent", verb, "-H", "ssh://far")
+        assert (outcome.code, outcome.out) == (255, b"")
+        assert "ssh ended with status 255" in outcome.err
+    host.connect_error = ConnectFailed("no agent runs")
+    assert [call("agent", verb).code for verb in ("stop", "status")] == [0, 3]
 
 
 def test_an_agent_that_does_not_come_up_is_our_own_failure(
