@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import time
@@ -130,6 +131,25 @@ def test_the_doctor(cli: Cli, server: sshd.Sshd) -> None:
     code, checks = doctor(cli, "ssh://stranger")
     assert (code, checks["ssh"]["state"], checks["holdfast"]["state"]) == (255, "fail", "skip")
     assert "Permission denied" in checks["ssh"]["text"]
+
+
+def test_ctrl_c_and_the_time_limit_while_ssh_connects(cli: Cli) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"ssh://127.0.0.1:{silent.getsockname()[1]}"
+        running = cli.popen("run", address, "--connect-timeout", "60", "--", "true")
+        conn, _ = silent.accept()
+        with conn:
+            running.send_signal(signal.SIGINT)
+            begun = time.monotonic()
+            out, err = running.communicate(timeout=10)
+            assert time.monotonic() - begun < 4.0
+            assert (running.returncode, out) == (130, b"")
+            assert err.count(b"\n") == 1
+            assert conn.recv(100).startswith(b"SSH-")
+            assert conn.recv(100) == b"", "the ssh has gone, too"
+        begun = time.monotonic()
+        one_line(cli("run", address, "--connect-timeout", "1", "--", "true"), 255, "nothing was run")
+        assert time.monotonic() - begun < 8.0
 
 
 def test_nothing_is_left_of_a_connection(cli: Cli, server: sshd.Sshd) -> None:
