@@ -33,7 +33,11 @@ class Key:
 
     def __init__(self, directory: Path, name: str, *, issuer: Key | None = None) -> None:
         self.private = ed25519.Ed25519PrivateKey.generate()
-        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+        public = self.private.public_key().public_bytes(
+            serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+        )
+        own = "hf:" + base64.b32encode(hashlib.sha256(public).digest()[:20]).decode().lower()
+        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, own)])
         signer = self if issuer is None else issuer
         certificate = (
             x509.CertificateBuilder()
@@ -82,6 +86,7 @@ class Line:
         if key is not None:
             context.load_cert_chain(key.pem)
         raw = socket.create_connection(("127.0.0.1", port), timeout=WAIT_S, source_address=(source, 0))
+        raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         try:
             self.socket = context.wrap_socket(raw)
         except BaseException:

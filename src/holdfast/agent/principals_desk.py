@@ -23,7 +23,7 @@ from holdfast.agent.network import reachable_at
 from holdfast.errors import IdentityError, NotFound, Refused, RemoteProtocolError, StorageError, Unauthorized
 from holdfast.jobs.stimuli import StopAsked
 from holdfast.types import JobState
-from holdfast.wire.certificate import public_key_info
+from holdfast.wire.certificate import check_names, public_key_info
 from holdfast.wire.codes import ErrorCode
 from holdfast.wire.enrol import EnrolServer
 from holdfast.wire.invitation import Invitation
@@ -181,6 +181,7 @@ class _Careful:
         try:
             if public_key_info(certificate)[: len(_ED25519)] != _ED25519:
                 raise Refused("this is not an Ed25519 key", code=ErrorCode.INVALID)
+            check_names(certificate)
             ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_verify_locations(cadata=certificate)
         except (IdentityError, ssl.SSLError) as exc:
             raise Refused(f"the certificate cannot be used: {exc}", code=ErrorCode.INVALID) from exc

@@ -1,12 +1,13 @@
 """Who we are: an Ed25519 key and the self-signed certificate that is its envelope, in one private file.
 
 The certificate's dates say nothing: a key is trusted because it was enrolled, until it is revoked, whatever a clock may
-show. Its names say nothing either; they are there because X.509 wants some.
+show. Its name is the key's own fingerprint.
 """
 
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import ssl
 import stat
@@ -154,7 +155,10 @@ def _new_key_and_certificate() -> bytes:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
     key = Ed25519PrivateKey.generate()
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "holdfast")])
+    spki = key.public_key().public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+    digest = hashlib.sha256(spki).digest()
+    own = certificates.fingerprint_text(digest[: certificates.FINGERPRINT_BYTES])
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, own)])
     made = (
         x509.CertificateBuilder()
         .subject_name(name)

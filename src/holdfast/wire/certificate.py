@@ -1,8 +1,9 @@
 """The public key inside a certificate, and its fingerprint. Pure.
 
-An identity is a key; the certificate is only its envelope (docs/spec/protocol.md, "Identity"). So of a certificate one
-element is read, and a walk over the DER elements in front of it finds that (RFC 5280, section 4.1; X.690, section 8).
-Names, dates and the signature are not looked at: a certificate is trusted because it is known, or not at all.
+An identity is a key; the certificate is only its envelope (docs/spec/protocol.md, "Identity"). So of a certificate the
+key is read, and a walk over the DER elements in front of it finds that (RFC 5280, section 4.1; X.690, section 8).
+Dates and the signature are not looked at: a certificate is trusted because it is known, or not at all. Its names must
+be its key's, since TLS finds it by them.
 """
 
 from __future__ import annotations
@@ -32,18 +33,29 @@ def public_key_info(certificate: bytes) -> bytes:
     Raises:
         IdentityError: this is no such certificate, or it is too large.
     """
-    if len(certificate) > CERTIFICATE_BYTES:
-        raise IdentityError(f"a certificate of {len(certificate)} bytes; the limit is {CERTIFICATE_BYTES}")
-    start, end = _element(certificate, 0, len(certificate), _SEQUENCE)
-    if end != len(certificate):
-        raise IdentityError(_UNUSABLE)
-    place, end = _element(certificate, start, end, _SEQUENCE)
-    if certificate[place : place + 1] == bytes([_VERSION]):
-        _, place = _element(certificate, place, end, _VERSION)
-    for tag in (_INTEGER, _SEQUENCE, _SEQUENCE, _SEQUENCE, _SEQUENCE):  # serial, algorithm, issuer, dates, subject
-        _, place = _element(certificate, place, end, tag)
-    _, after = _element(certificate, place, end, _SEQUENCE)
-    return certificate[place:after]
+    return _fields(certificate)[-1]
+
+
+def check_names(certificate: bytes) -> None:
+    """Whether issuer and subject are ``name_of_key`` of the certificate's own key.
+
+    TLS looks trust anchors up by name. If two keys could have one name, an enrolled key could stand in another's way.
+
+    Raises:
+        IdentityError: they are not, or as for ``public_key_info``.
+    """
+    _serial, _algorithm, issuer, _dates, subject, _key = _fields(certificate)
+    if not issuer == subject == name_of_key(fingerprint(certificate)):
+        raise IdentityError("this certificate does not carry the name of its own key")
+
+
+def name_of_key(fingerprint: str) -> bytes:
+    """The X.501 name of a key, DER: one common name, the fingerprint in UTF-8."""
+    text = fingerprint.encode()
+    name = b"\x06\x03\x55\x04\x03\x0c" + bytes([len(text)]) + text
+    for tag in (b"\x30", b"\x31", b"\x30"):  # attribute, set of attributes, name: RFC 5280, 4.1.2.4
+        name = tag + bytes([len(name)]) + name
+    return name
 
 
 def key_digest(certificate: bytes) -> bytes:
@@ -82,6 +94,24 @@ def fingerprint_bytes(text: str) -> bytes:
     if len(start) != FINGERPRINT_BYTES or fingerprint_text(start) != text:
         raise IdentityError("this is not the fingerprint of a key: it must be `hf:` and 32 characters from a-z and 2-7")
     return start
+
+
+def _fields(certificate: bytes) -> list[bytes]:
+    """Serial, algorithm, issuer, dates, subject and public key, as they stand there."""
+    if len(certificate) > CERTIFICATE_BYTES:
+        raise IdentityError(f"a certificate of {len(certificate)} bytes; the limit is {CERTIFICATE_BYTES}")
+    start, end = _element(certificate, 0, len(certificate), _SEQUENCE)
+    if end != len(certificate):
+        raise IdentityError(_UNUSABLE)
+    place, end = _element(certificate, start, end, _SEQUENCE)
+    if certificate[place : place + 1] == bytes([_VERSION]):
+        _, place = _element(certificate, place, end, _VERSION)
+    fields = []
+    for tag in (_INTEGER, _SEQUENCE, _SEQUENCE, _SEQUENCE, _SEQUENCE, _SEQUENCE):
+        _, after = _element(certificate, place, end, tag)
+        fields.append(certificate[place:after])
+        place = after
+    return fields
 
 
 def _element(data: bytes, place: int, end: int, tag: int) -> tuple[int, int]:

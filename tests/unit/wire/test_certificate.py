@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from holdfast.errors import IdentityError
-from holdfast.wire.certificate import fingerprint, fingerprint_bytes, key_digest, public_key_info
+from holdfast.wire.certificate import check_names, fingerprint, fingerprint_bytes, key_digest, public_key_info
 from holdfast.wire.limits import CERTIFICATE_BYTES
 from tests.unit.wire.certificates import AGENT, CLIENT, OTHER
 
@@ -115,3 +115,13 @@ def test_whatever_it_is_a_key_or_a_refusal_comes_out(data: st.DataObject) -> Non
 def test_a_fingerprint_has_one_spelling(text: str) -> None:
     with pytest.raises(IdentityError, match="not the fingerprint"):
         fingerprint_bytes(text)
+
+
+def test_a_certificate_carries_the_name_of_its_own_key() -> None:
+    key = ed25519.Ed25519PrivateKey.generate()
+    own = fingerprint(made(key))
+    check_names(made(key, name=own))
+    other = fingerprint(made(ed25519.Ed25519PrivateKey.generate()))
+    for name in ("x", other, own.upper(), own + " ", own[:-1]):
+        with pytest.raises(IdentityError, match="name of its own key"):
+            check_names(made(key, name=name))

@@ -1,0 +1,332 @@
+"""TLS with pinned keys (S5, S6): what is let in, what is turned away, and what has been sent by then.
+
+No network: both sides are pipes in memory, and the other side of each test is Python's own ``ssl`` with settings of the
+test.
+"""
+
+from __future__ import annotations
+
+import datetime
+import ssl
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from holdfast.errors import ConnectFailed, HoldfastError, KeyChanged, LinkLost, Unauthorized
+from holdfast.transport import tls
+from holdfast.transport.identity import Identity, load_or_make
+
+
+class Keys(NamedTuple):
+    agent: Identity
+    client: Identity
+    stranger: Identity
+
+
+@pytest.fixture(scope="module")
+def keys(tmp_path_factory: pytest.TempPathFactory) -> Keys:
+    folder = tmp_path_factory.mktemp("keys")
+    return Keys(*(load_or_make(str(folder / name)) for name in Keys._fields))
+
+
+class Server:
+    """One side that accepts, with any context."""
+
+    def __init__(self, context: ssl.SSLContext) -> None:
+        self.incoming, self.outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self.tls = context.wrap_bio(self.incoming, self.outgoing, server_side=True)
+        self.received = b""
+        self.error: ssl.SSLError | None = None
+
+    def feed(self, data: bytes) -> bytes:
+        """Takes ciphertext, gives ciphertext."""
+        self.incoming.write(data)
+        try:
+            self.tls.do_handshake()
+            while data := self.tls.read(65536):
+                self.received += data
+        except ssl.SSLWantReadError:
+            pass
+        except ssl.SSLError as exc:
+            self.error = self.error or exc
+        return self.outgoing.read()
+
+
+class Client:
+    """The other side with Python's own ssl, to try what our own client would not."""
+
+    def __init__(self, context: ssl.SSLContext) -> None:
+        self.incoming, self.outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self.tls = context.wrap_bio(self.incoming, self.outgoing)
+        self.error: ssl.SSLError | None = None
+        self.done = False
+
+    def feed(self, data: bytes) -> bytes:
+        self.incoming.write(data)
+        try:
+            self.tls.do_handshake()
+            self.done = True
+            self.tls.read(65536)
+        except ssl.SSLWantReadError:
+            pass
+        except ssl.SSLError as exc:
+            self.error = self.error or exc
+        return self.outgoing.read()
+
+
+def meet(client: Client, server: Server) -> None:
+    """Carries bytes until nobody has any."""
+    data = client.feed(b"")
+    while data:
+        data = client.feed(server.feed(data))
+
+
+def join(pipe: tls.TlsPipe, server: Server, first: bytes = b"") -> None:
+    """The same with our own client; ``first`` is written as soon as it is ready."""
+    pipe.start()
+    wrote = False
+    while data := pipe.outgoing():
+        pipe.feed(server.feed(data))
+        if pipe.ready and not wrote:
+            pipe.write(first)
+            wrote = True
+
+
+def _join_and_read(pipe: tls.TlsPipe, server: Server) -> None:
+    join(pipe, server, b"secret request")
+    pipe.read()  # TLS 1.3: the other side judges our key after our handshake is done
+
+
+def plain_client(alpn: list[str] | None = None, identity: str | None = None) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    if alpn:
+        context.set_alpn_protocols(alpn)
+    if identity:
+        context.load_cert_chain(identity)
+    return context
+
+
+def certificate_by(issuer: Identity, path: Path, *, days: int = 10) -> bytes:
+    """A certificate for a new key, signed with the key of ``issuer``; written with its key to ``path``."""
+    pem = Path(issuer.path).read_bytes()
+    signer = serialization.load_pem_private_key(pem, None)
+    assert isinstance(signer, Ed25519PrivateKey)
+    issued_by = x509.load_der_x509_certificate(issuer.certificate).subject
+    key = Ed25519PrivateKey.generate()
+    begin = datetime.datetime(2021, 1, 1, tzinfo=datetime.UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "issued")]))
+        .issuer_name(issued_by)
+        .public_key(key.public_key())
+        .serial_number(7)
+        .not_valid_before(begin)
+        .not_valid_after(begin + datetime.timedelta(days=365 * days))
+        .sign(signer, None)
+    )
+    encoding = serialization.Encoding.PEM
+    path.write_bytes(
+        key.private_bytes(encoding, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+        + made.public_bytes(encoding)
+    )
+    return made.public_bytes(serialization.Encoding.DER)
+
+
+def expired_identity(folder: Path) -> Identity:
+    """A self-signed certificate whose time is over."""
+    key = Ed25519PrivateKey.generate()
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "old")])
+    begin = datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(8)
+        .not_valid_before(begin)
+        .not_valid_after(begin + datetime.timedelta(days=1))
+        .sign(key, None)
+    )
+    encoding = serialization.Encoding.PEM
+    path = folder / "old.pem"
+    path.write_bytes(
+        key.private_bytes(encoding, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+        + made.public_bytes(encoding)
+    )
+    return Identity(made.public_bytes(serialization.Encoding.DER), str(path))
+
+
+def test_enrolled_keys_talk(keys: Keys) -> None:
+    server = Server(tls.server_context(keys.agent, [keys.stranger.certificate, keys.client.certificate]))
+    pipe = tls.TlsPipe(tls.client_context(keys.client, keys.agent.certificate), keys.agent.certificate)
+    join(pipe, server, b"hello")
+    assert server.received == b"hello"
+    assert server.tls.version() == "TLSv1.3"
+    assert server.tls.selected_alpn_protocol() == "holdfast/1"
+    assert server.tls.getpeercert(binary_form=True) == keys.client.certificate
+    assert pipe.peer_certificate == keys.agent.certificate
+    server.tls.write(b"x" * 100_000)
+    pipe.feed(server.outgoing.read())
+    assert pipe.read() == b"x" * 100_000
+    with pytest.raises(ssl.SSLWantReadError):
+        server.tls.unwrap()
+    pipe.feed(server.outgoing.read())
+    assert pipe.read() == b""
+    assert pipe.ended
+
+
+def test_each_enrolled_key_is_found_among_many(keys: Keys) -> None:
+    """OpenSSL looks anchors up by name (X509_STORE_CTX_get1_issuer(3)): of many with one name it finds the first."""
+    everybody = [keys.agent, keys.client, keys.stranger]
+    context = tls.server_context(keys.agent, [each.certificate for each in everybody])
+    for each in everybody:
+        server = Server(context)
+        join(tls.TlsPipe(tls.client_context(each, keys.agent.certificate)), server, b"hello")
+        assert server.received == b"hello"
+
+
+def test_an_invited_one_shows_no_certificate(keys: Keys) -> None:
+    server = Server(tls.server_context(keys.agent, [keys.client.certificate]))
+    pipe = tls.TlsPipe(tls.enrol_context())
+    join(pipe, server, b"ask")
+    assert server.received == b"ask"
+    assert server.tls.selected_alpn_protocol() == "holdfast-enrol/1"
+    assert server.tls.getpeercert(binary_form=True) is None
+    assert pipe.peer_certificate == keys.agent.certificate
+
+
+def test_s05_tls_1_2_is_refused(keys: Keys) -> None:
+    context = plain_client(["holdfast/1"], keys.client.path)
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+    client, server = Client(context), Server(tls.server_context(keys.agent, [keys.client.certificate]))
+    meet(client, server)
+    assert not client.done
+    assert server.error is not None
+    assert "VERSION" in str(server.error.reason) or "PROTOCOL" in str(server.error.reason)
+
+
+def test_s05_an_unknown_certificate_is_refused(keys: Keys) -> None:
+    server = Server(tls.server_context(keys.agent, [keys.client.certificate]))
+    pipe = tls.TlsPipe(tls.client_context(keys.stranger, keys.agent.certificate), keys.agent.certificate)
+    with pytest.raises(Unauthorized, match="does not accept this key") as caught:
+        _join_and_read(pipe, server)
+    assert caught.value.code == 200
+    assert isinstance(server.error, ssl.SSLCertVerificationError)
+    assert server.received == b""
+
+
+def test_s05_a_certificate_issued_by_an_enrolled_key_is_refused(keys: Keys, tmp_path: Path) -> None:
+    certificate_by(keys.client, tmp_path / "issued.pem")
+    client = Client(plain_client(["holdfast/1"], str(tmp_path / "issued.pem")))
+    server = Server(tls.server_context(keys.agent, [keys.client.certificate]))
+    meet(client, server)
+    assert isinstance(server.error, ssl.SSLCertVerificationError)
+
+
+def test_s05_an_expired_pin_is_refused_by_both_sides(keys: Keys, tmp_path: Path) -> None:
+    old = expired_identity(tmp_path)
+    server = Server(tls.server_context(keys.agent, [old.certificate]))
+    meet(Client(plain_client(["holdfast/1"], old.path)), server)
+    assert isinstance(server.error, ssl.SSLCertVerificationError)
+    pipe = tls.TlsPipe(tls.client_context(keys.client, old.certificate), old.certificate)
+    with pytest.raises(Unauthorized, match="expired"):
+        join(pipe, Server(tls.server_context(old, [keys.client.certificate])), b"x")
+
+
+@pytest.mark.parametrize("alpn", [["http/1.1"], ["holdfast/2"], ["holdfast"]])
+def test_s05_another_alpn_is_not_selected(keys: Keys, alpn: list[str]) -> None:
+    """OpenSSL goes on without one; the accept loop then closes (see the agent's tests), and our client refuses."""
+    client = Client(plain_client(alpn, keys.client.path))
+    server = Server(tls.server_context(keys.agent, [keys.client.certificate]))
+    meet(client, server)
+    assert server.tls.selected_alpn_protocol() is None
+
+
+@pytest.mark.parametrize("alpn", [None, ["http/1.1"]])
+def test_s05_a_server_without_our_alpn_is_refused(keys: Keys, alpn: list[str] | None) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(keys.agent.path)
+    if alpn:
+        context.set_alpn_protocols(alpn)
+    server = Server(context)
+    with pytest.raises(ConnectFailed, match="not Holdfast's protocol") as caught:
+        join(tls.TlsPipe(tls.client_context(keys.client, keys.agent.certificate)), server, b"secret request")
+    assert caught.value.layer == "tls"
+    assert server.received == b""
+
+
+def test_s05_there_is_nothing_to_resume(keys: Keys) -> None:
+    context = plain_client(["holdfast/1"], keys.client.path)
+    accepting = tls.server_context(keys.agent, [keys.client.certificate])
+    client, server = Client(context), Server(accepting)
+    meet(client, server)
+    session = client.tls.session
+    assert session is None or not session.has_ticket
+    again = Client(context)
+    if session is not None:
+        again.tls.session = session
+    second = Server(accepting)
+    meet(again, second)
+    assert not second.tls.session_reused
+    assert second.tls.getpeercert(binary_form=True) == keys.client.certificate, "the key was proved again"
+
+
+def test_s05_no_renegotiation(keys: Keys) -> None:
+    """TLS 1.3 has none (RFC 8446, 4.1.2), and the option forbids it whatever the version."""
+    for context in (tls.server_context(keys.agent, []), tls.client_context(keys.client, keys.agent.certificate)):
+        assert context.options & ssl.OP_NO_RENEGOTIATION
+        assert context.minimum_version == context.maximum_version == ssl.TLSVersion.TLSv1_3
+
+
+def test_s06_a_wrong_server_key_is_refused_and_nothing_is_sent(keys: Keys) -> None:
+    server = Server(tls.server_context(keys.stranger, [keys.client.certificate]))
+    pipe = tls.TlsPipe(tls.client_context(keys.client, keys.agent.certificate), keys.agent.certificate)
+    with pytest.raises(KeyChanged, match="another key"):
+        join(pipe, server, b"secret request")
+    server.feed(pipe.outgoing())
+    assert server.received == b""
+    with pytest.raises(ValueError, match="handshake not done"):
+        server.tls.getpeercert(binary_form=True)  # not even our certificate was shown
+    assert not pipe.ready
+
+
+def test_s06_a_certificate_issued_by_the_agents_key_is_refused(keys: Keys, tmp_path: Path) -> None:
+    issued = certificate_by(keys.agent, tmp_path / "issued.pem")
+    server = Server(tls.server_context(Identity(issued, str(tmp_path / "issued.pem")), [keys.client.certificate]))
+    with pytest.raises(HoldfastError):
+        join(tls.TlsPipe(tls.client_context(keys.client, keys.agent.certificate), keys.agent.certificate), server, b"x")
+    assert server.received == b""
+
+
+def test_s06_the_bytes_are_compared_even_where_openssl_is_content(keys: Keys) -> None:
+    server = Server(tls.server_context(keys.agent, [keys.client.certificate]))
+    pipe = tls.TlsPipe(tls.client_context(keys.client, keys.agent.certificate), keys.stranger.certificate)
+    with pytest.raises(KeyChanged):
+        join(pipe, server, b"secret request")
+    assert server.received == b""
+
+
+@pytest.mark.parametrize("garbage", [b"HTTP/1.1 400 Bad Request\r\n\r\n", b"SSH-2.0-OpenSSH_9.2\r\n", b"\0" * 64])
+def test_garbage_instead_of_tls(keys: Keys, garbage: bytes) -> None:
+    pipe = tls.TlsPipe(tls.client_context(keys.client, keys.agent.certificate), keys.agent.certificate)
+    pipe.start()
+    with pytest.raises(ConnectFailed, match="TLS handshake failed"):
+        pipe.feed(garbage)
+
+
+def test_a_changed_record_breaks_the_stream(keys: Keys) -> None:
+    server = Server(tls.server_context(keys.agent, [keys.client.certificate]))
+    pipe = tls.TlsPipe(tls.client_context(keys.client, keys.agent.certificate), keys.agent.certificate)
+    join(pipe, server, b"hello")
+    server.tls.write(b"answer")
+    record = bytearray(server.outgoing.read())
+    record[-1] ^= 1
+    pipe.feed(record)
+    with pytest.raises(LinkLost, match="broken"):
+        pipe.read()
