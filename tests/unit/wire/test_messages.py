@@ -187,3 +187,28 @@ def test_an_error_does_not_echo_a_long_field_name() -> None:
     with pytest.raises(UnreadableHeader) as caught:
         decode_request(b'{"op":"get","job":"x","' + b"y" * 500_000 + b'":1}')
     assert len(str(caught.value)) <= limits.TEXT_BYTES
+
+
+def test_an_invitation_shows_in_no_representation_of_its_answer() -> None:
+    answer = messages.InviteAnswer("hf1.secret", "0123456789abcdef", "viewer", 2e9)
+    assert "hf1" not in repr(answer)
+    assert "hf1" not in f"{answer}"
+    assert decode(encode(answer), messages.InviteAnswer) == answer
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        b'{"op":"invite","role":"root"}',
+        b'{"op":"invite","ttl_s":0.5}',
+        b'{"op":"invite","ttl_s":604801}',
+        b'{"op":"invite","address":"' + b"x" * 301 + b'"}',
+        b'{"op":"revoke"}',
+        b'{"op":"revoke","principal":""}',
+        b'{"op":"revoke","principal":"' + b"x" * 129 + b'"}',
+    ],
+)
+def test_requests_about_keys_have_bounds(header: bytes) -> None:
+    with pytest.raises(UnreadableHeader) as caught:
+        decode_request(header)
+    assert caught.value.code == 300
