@@ -138,6 +138,16 @@ class Hosts:
             )
         raise SettingsError(f"{entry.name} stands for {known.address} already: `holdfast host rm {entry.name}` first")
 
+    def check_writable(self) -> None:
+        """Refuse what could not be written.
+
+        Raises:
+            SettingsError: the settings directory cannot be made or written.
+        """
+        with self._locked():
+            if not os.access(self._directory, os.W_OK | os.X_OK):
+                raise SettingsError(f"{self._directory} cannot be written: hosts and keys are kept there")
+
     def replace(self, entry: HostEntry) -> None:
         """Change address or remote program of a known host; its key stays.
 
