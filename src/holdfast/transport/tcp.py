@@ -82,6 +82,8 @@ def resolve(host: str, port: int, *, timeout_s: float) -> list[Place]:
     """
     try:
         return _look_up(host, port, socket.AI_NUMERICHOST)
+    except UnicodeError:
+        raise ConnectFailed(f"the name {host!r} is not known: no host can have it", layer="name") from None
     except socket.gaierror:
         pass  # a name: asking for it can take as long as the resolver likes, and cannot be interrupted
     answer: list[list[Place] | socket.gaierror] = []
@@ -92,8 +94,6 @@ def resolve(host: str, port: int, *, timeout_s: float) -> list[Place]:
             answer.append(_look_up(host, port, 0))
         except socket.gaierror as exc:
             answer.append(exc)
-        except UnicodeError:
-            answer.append(socket.gaierror(socket.EAI_NONAME, "no host can have this name"))
         done.set()
 
     threading.Thread(target=ask, name=f"holdfast looks up {host}", daemon=True).start()
