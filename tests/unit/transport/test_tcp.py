@@ -85,7 +85,7 @@ def test_a_name_that_no_host_can_have(name: str) -> None:
 
 @pytest.mark.parametrize(("errno_", "layer"), [(101, "route"), (113, "route"), (13, "port")])
 def test_what_the_kernel_says_names_the_layer(monkeypatch: pytest.MonkeyPatch, errno_: int, layer: str) -> None:
-    monkeypatch.setattr(tcp.socket, "socket", lambda *_: _Fails(errno_))
+    monkeypatch.setattr("holdfast.transport.tcp.socket.socket", lambda *_: _Fails(errno_))
     with pytest.raises(ConnectFailed) as caught:
         tcp.connect("192.0.2.1", 7420, timeout_s=5)
     assert caught.value.layer == layer
