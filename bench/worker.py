@@ -45,9 +45,9 @@ class Worker:
         self._decoder = msgspec.json.Decoder(Answer)
         self._owed = 0
         self._words = tempfile.TemporaryFile()  # noqa: SIM115 - closed by `close`
-        profiler = ["-m", "cProfile", "-o", profile] if profile else []
+        module = ["bench.profiled_contestant", profile] if profile else ["bench.contestant"]
         self._process = subprocess.Popen(
-            [sys.executable, *profiler, "-m", "bench.contestant", kind, *args],
+            [sys.executable, "-m", *module, kind, *args],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._words, cwd=ROOT,
             env=clean_env() | dict(env or {}),
         )  # fmt: skip

@@ -105,12 +105,11 @@ class NetworkAgent:
     def __init__(self, folder: str, program: list[str] | None = None) -> None:
         self.state_dir = os.path.join(folder, "state")
         agent_dir, client_dir = (os.path.join(folder, name) for name in ("agent", "client"))
-        for path in (folder, agent_dir, client_dir):
-            os.mkdir(path, 0o700)
-        with open(os.path.join(agent_dir, "config.toml"), "w", encoding="utf-8") as file:
+        os.makedirs(os.path.join(agent_dir, "holdfast"), 0o700)
+        with open(os.path.join(agent_dir, "holdfast", "config.toml"), "w", encoding="utf-8") as file:
             file.write(_AGENT_SETTINGS)
-        self.client_env = {"HOLDFAST_CONFIG_DIR": client_dir, "HOLDFAST_STATE_DIR": os.path.join(folder, "none")}
-        agent_env = clean_env() | {"HOLDFAST_CONFIG_DIR": agent_dir}
+        self.client_env = {"XDG_CONFIG_HOME": client_dir, "HOLDFAST_STATE_DIR": os.path.join(folder, "none")}
+        agent_env = clean_env() | {"XDG_CONFIG_HOME": agent_dir}
         self._log = open(os.path.join(folder, "log"), "w+b")  # noqa: SIM115 - closed by `stop`
         self._host: holdfast.Host | None = None  # over the unix socket
         program = program or [*command_line(), "agent", "run"]

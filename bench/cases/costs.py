@@ -44,7 +44,10 @@ def starts(arena: Arena) -> list[Figure]:
             "agent": agent_start,
             "run": _timed(lambda: ([*holdfast, *run], env)),
             "run_tls": _timed(
-                lambda: ([*holdfast, "-H", NetworkAgent.NAME, *run], clean_env() | arena.network.client_env)
+                lambda: (
+                    [*holdfast, "run", NetworkAgent.NAME, "--", "true"],
+                    clean_env() | arena.network.client_env,
+                )
             ),
             "version": _timed(lambda: ([*holdfast, "version"], env)),
             "python": _timed(lambda: ([sys.executable, "-c", "pass"], env)),
@@ -53,7 +56,7 @@ def starts(arena: Arena) -> list[Figure]:
     whats = {
         "agent": "agent start, spawn to WELCOME, empty state directory",
         "run": "`holdfast run -- true`, unix socket, agent warm",
-        "run_tls": "`holdfast -H HOST run -- true`, TLS, agent warm",
+        "run_tls": "`holdfast run HOST -- true`, TLS, agent warm",
         "version": "`holdfast version`",
     }
     limits = {"python -c pass": turns.readings["python"]} if "python" in turns.readings else {}
