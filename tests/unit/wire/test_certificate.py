@@ -70,19 +70,23 @@ def test_a_certificate_that_is_cut_is_refused(cut: int) -> None:
         public_key_info(AGENT[:cut])
 
 
+def test_the_fixed_one_begins_as_the_next_test_expects() -> None:
+    assert AGENT[:7].hex() == "3082011c3081cf"
+
+
 @pytest.mark.parametrize(
     "damaged",
     [
         b"",
         AGENT + b"\0",
-        b"\x30\x80" + AGENT[3:] + b"\0\0",
-        b"\x30\x82\x00" + AGENT[2:],  # the length in more bytes than it needs
-        b"\x30\x83\x00\x00" + AGENT[2:],
+        b"\x30\x80" + AGENT[4:] + b"\0\0",  # a length that is told at the end: BER, not DER
+        b"\x30\x82\x01\x1d\x30\x82\x00\xcf" + AGENT[7:],  # a length in more bytes than it needs
+        b"\x30\x83\x00" + AGENT[2:],
         b"\x31" + AGENT[1:],
-        b"\x30\x84\xff\xff\xff\xff" + AGENT[3:],
+        b"\x30\x84\xff\xff\xff\xff" + AGENT[4:],
         b"\x30\xff" + AGENT[2:],
         base64.b64encode(AGENT),
-        AGENT[:5] + b"\x80" + AGENT[6:],  # what is signed ends in the middle of the key
+        AGENT[:6] + b"\xb6" + AGENT[7:],  # what is signed ends in the middle of the key
     ],
 )
 def test_what_is_not_der_is_refused(damaged: bytes) -> None:
