@@ -172,7 +172,7 @@ def test_an_invitation_that_is_no_good(two: TwoMachines) -> None:
     one_line(two.client("host", "add", "web1", two.invitation()), 125, "holdfast host rm web1")
     over = two.invitation("--ttl", "1s")
     time.sleep(1.1)
-    one_line(two.client("host", "add", "web3", over), 125, "invitation")
+    one_line(two.client("host", "add", "web3", over), 255, "invitation")
     assert two.client("hosts", "-o", "name").stdout == b"web1\n"
 
 
@@ -215,6 +215,17 @@ def test_nobody_or_somebody_else_answers(two: TwoMachines) -> None:
     point_to(two, home)
     two.port = home
     assert two.client("run", "web1", "--", "true").returncode == 0
+
+
+def test_the_doctor_claims_nothing_that_was_not_tried(two: TwoMachines) -> None:
+    code, checks = two.doctor(two.address)
+    assert (code, checks["port"]["state"], checks["tls"]["state"], checks["key"]["state"]) == (
+        255, "ok", "skip", "fail",
+    )  # fmt: skip
+    with socket.create_server(("127.0.0.1", 0)) as sock:
+        closed = sock.getsockname()[1]
+    code, checks = two.doctor(f"tls://127.0.0.1:{closed}")
+    assert (code, checks["port"]["state"], checks["key"]["state"]) == (255, "fail", "skip")
 
 
 def test_names_that_lead_nowhere(two: TwoMachines) -> None:

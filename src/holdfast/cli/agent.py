@@ -187,6 +187,8 @@ def status_text(answer: StatusAnswer) -> str:
         ("disk", _disk(answer.disk)),
         ("policy", answer.policy or "none: roles alone decide"),
     ]
+    if not answer.socket:  # a role that may not look behind the curtain is told less
+        facts = [fact for fact in facts if fact[0] in ("agent", "jobs", "disk")]
     return "\n".join(f"{name:9} {text}" for name, text in facts)
 
 

@@ -71,7 +71,8 @@ def healthy(checks: list[Check]) -> bool:
 def check_line(check: Check) -> str:
     """``ok    python: 3.12.1``, and after a dash what to do."""
     advice = f" -- {check.advice}" if check.advice else ""
-    return visible(f"{check.state:5} {check.name}: {check.text}{advice}")
+    text = f": {check.text}" if check.text else ""
+    return visible(f"{check.state:5} {check.name}{text}{advice}")
 
 
 def examine(session: Session) -> Iterator[Check]:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from holdfast.cli.layers import ADVICE, SSH_LAYERS, TLS_LAYERS, Check, broken
 from holdfast.cli.session import Session
 from holdfast.cli.version import client_version
 from holdfast.cli.ways import Way, way_of
-from holdfast.errors import HoldfastError
+from holdfast.errors import HoldfastError, Unauthorized
 from holdfast.units import format_duration, format_size
 from holdfast.wire.messages import StatusAnswer
 
@@ -31,13 +32,17 @@ def examine_remote(session: Session) -> Iterator[Check]:
         way = way_of(session.settings)
         layers = SSH_LAYERS if way.kind == "ssh" else TLS_LAYERS
         known = _known(way)
-        known |= way.look()
+        known |= way.reach()
         before = time.time()
         host = session.connect()
         after = time.time()
     except HoldfastError as exc:
-        yield from broken(exc, layers, known)
+        untried = frozenset({"tls"}) if isinstance(exc, Unauthorized) and "key" not in known else frozenset()
+        yield from broken(exc, layers, known, untried)
         return
+    with suppress(HoldfastError):  # how long it takes is good to know, and no more: we are connected
+        _, tls_s = way.measure()
+        known |= {} if tls_s is None else {"tls": f"TLS 1.3 in {1000 * tls_s:.1f} ms"}
     with host:
         for name in layers[: layers.index("version")]:
             yield Check(name, "ok", known.get(name, ""))
@@ -48,7 +53,8 @@ def examine_remote(session: Session) -> Iterator[Check]:
 def _known(way: Way) -> dict[str, str]:
     """What can be told of a way without taking it."""
     name = way.address if way.name == way.address else f"{way.name} is {way.address}"
-    return {"name": name, "ssh": name, "holdfast": way.remote or "holdfast, as found there", "key": way.key}
+    known = {"name": name, "ssh": name, "holdfast": way.remote or "holdfast, as found there"}
+    return known | ({"key": way.key} if way.key else {})
 
 
 def _inside(host: Host, before: float, after: float, *, with_policy: bool) -> Iterator[Check]:
@@ -80,6 +86,8 @@ def check_policy(status: StatusAnswer) -> Check:
         return Check(
             "policy", "fail", status.policy, "correct policy.toml there; until then everybody but admin is refused"
         )
+    if not status.socket:
+        return Check("policy", "ok", "not told to this role")
     return Check("policy", "ok", status.policy or "no file; roles alone decide")
 
 

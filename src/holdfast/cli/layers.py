@@ -62,19 +62,28 @@ def layer_of(error: HoldfastError, layers: tuple[str, ...]) -> str:
     return [name for name in layers if name in ON_THE_WAY][-1]
 
 
-def broken(error: HoldfastError, layers: tuple[str, ...], known: Mapping[str, str]) -> Iterator[Check]:
+def broken(
+    error: HoldfastError,
+    layers: tuple[str, ...],
+    known: Mapping[str, str],
+    untried: frozenset[str] = frozenset(),
+) -> Iterator[Check]:
     """A finding for each layer: those before the broken one are fine, those behind it cannot be looked at.
 
     Args:
         error: What the way ended with.
         layers: All, in order.
         known: What is to be told of a layer that is fine.
+        untried: Layers before the broken one that nobody has come to.
     """
     culprit = layer_of(error, layers)
     state: State = "ok"
     for name in layers:
         if name == culprit:
-            yield Check(name, "fail", str(error), ADVICE[name])
+            text = str(error)
+            yield Check(name, "fail", text, "" if "`" in text else ADVICE[name])  # it may say itself what to type
             state = "skip"
+        elif name in untried:
+            yield Check(name, "skip", f"not tried, because {culprit} failed before")
         else:
             yield Check(name, state, known.get(name, "") if state == "ok" else f"not checked, because {culprit} failed")

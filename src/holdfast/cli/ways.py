@@ -73,12 +73,22 @@ class Way(msgspec.Struct, frozen=True):
                 sock.send(pipe.outgoing())  # the agent sees a whole handshake, and an orderly end
             return connected - begun, ready - connected
 
-    def look(self) -> dict[str, str]:
-        """What was found at each layer of a TLS way, by its name; raises as ``measure``."""
-        connect_s, tls_s = self.measure()
-        if connect_s is None or tls_s is None:
+    def reach(self) -> dict[str, str]:
+        """What is found at the layers below TLS, by their names; nothing is said to whoever answers.
+
+        Raises:
+            ConnectFailed: with ``layer`` ``name``, ``route`` or ``port``.
+        """
+        if self.kind != "tls":
             return {}
-        return {"port": f"TCP in {1000 * connect_s:.1f} ms", "tls": f"TLS 1.3 in {1000 * tls_s:.1f} ms"}
+        from holdfast.transport import tcp
+
+        where = parse(self.address)
+        begun = time.perf_counter()
+        with tcp.connect(where.host, where.port, timeout_s=self.timeout_s) as sock:
+            took = time.perf_counter() - begun
+            peer = tcp.format_peer(sock.getpeername())
+        return {"route": f"{peer} answers", "port": f"TCP in {1000 * took:.1f} ms"}
 
 
 def way_of(settings: Settings) -> Way:

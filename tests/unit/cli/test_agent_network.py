@@ -91,6 +91,11 @@ def test_the_status_tells_the_network() -> None:
     assert "policy    invalid: line 3" in lines
 
 
+def test_a_status_that_was_not_told_whole_claims_nothing() -> None:
+    lines = status_text(StatusAnswer({"pid": 1}, {}, "", "", {"running": 1}, {})).splitlines()
+    assert [line.split()[0] for line in lines] == ["agent", "jobs", "disk"]
+
+
 def test_the_flags_of_a_network_are_passed_on() -> None:
     assert not Network()
     network = Network(("tls://0.0.0.0:1", "tls://[::]:1"), any_address=True, metrics="127.0.0.1:9")

@@ -94,7 +94,14 @@ def test_the_disk(disk: dict[str, int], state: str) -> None:
     assert doctor_remote.check_disk(disk).state == state
 
 
+def test_an_error_that_says_what_to_type_needs_no_advice() -> None:
+    error = KeyChanged("another key: `holdfast host rm web1` first")
+    (check,) = [check for check in broken(error, TLS_LAYERS, {}) if check.state == "fail"]
+    assert (check.text, check.advice) == (str(error), "")
+
+
 @pytest.mark.parametrize(("policy", "state"), [("", "ok"), ("1a2b3c", "ok"), ("invalid: line 3: unknown key", "fail")])
 def test_the_policy(policy: str, state: str) -> None:
-    answer = StatusAnswer({}, {}, "", "", {}, {}, policy=policy)
+    answer = StatusAnswer({}, {}, "/s", "/d", {}, {}, policy=policy)
     assert doctor_remote.check_policy(answer).state == state
+    assert "not told" in doctor_remote.check_policy(StatusAnswer({}, {}, "", "", {}, {})).text
