@@ -104,10 +104,17 @@ def main(kind: str, *args: str) -> None:
             try:
                 answer = contestant.obey(decoder.decode(line))
             except Exception as exc:  # the harness puts it into the table
-                answer = Answer(error=f"{type(exc).__name__}: {exc}")
+                answer = Answer(error=_words(exc))
             _say(answer)
     finally:
         contestant.close()
+
+
+def _words(exc: BaseException) -> str:
+    """Of many calls that failed at the same time, one says what all the others say."""
+    if isinstance(exc, BaseExceptionGroup):
+        return f"{len(exc.exceptions)} calls failed, the first: {_words(exc.exceptions[0])}"
+    return f"{type(exc).__name__}: {exc}"
 
 
 def _say(answer: Answer) -> None:

@@ -23,8 +23,10 @@ COMMAND_S: Final = 30.0
 _AGENT_SETTINGS: Final = """\
 max_connections = 15000
 max_connections_per_principal = 15000
+max_strangers = 500
+max_strangers_per_source = 500
 """
-"""One client stands for the many whose idle connections are counted."""
+"""One machine stands for all clients: a hundred hosts at once, thousands that are idle. ``sshd`` gets the same."""
 
 
 class Agent:
