@@ -427,10 +427,13 @@ def read_policy(path: str) -> Policy:
     """The policy of a file, ``invalid`` where it cannot be used."""
     try:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-        with open(fd, "rb") as file:
+        try:
             _check_owner(path, os.fstat(fd), stat.S_ISREG)
             _check_owner(os.path.dirname(path), os.stat(os.path.dirname(os.path.realpath(path))), stat.S_ISDIR)
-            return policies.parse(file.read(policies.MOST_BYTES + 1), path)
+            with open(fd, "rb", closefd=False) as file:
+                return policies.parse(file.read(policies.MOST_BYTES + 1), path)
+        finally:
+            os.close(fd)
     except SettingsError as exc:
         return Policy(invalid=str(exc))
     except OSError as exc:
