@@ -43,8 +43,8 @@ from memory, which the client hashes. They run no command and keep no byte.
 The neighbours run over loopback TCP with AES-128-GCM: AsyncSSH with its own server, OpenSSH with its `sshd`, commands
 and streams over a master connection, fresh ones without. Holdfast's TLS has AES-256-GCM; its unix socket is not
 encrypted. Hosts are fresh connections to the one server that there is, so the limits on fresh connections of one source
-are raised, for `sshd` as for Holdfast. For the memory of idle connections OpenSSH, which has processes for each, is asked
-for at most 50.
+are raised, for `sshd` as for Holdfast. For the memory of idle connections OpenSSH, which has processes for each, is
+asked for at most 50.
 """
 
 
