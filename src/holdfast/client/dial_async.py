@@ -138,5 +138,6 @@ class Handshake(asyncio.BufferedProtocol):
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self._transport = None  # uvloop's refuses to be written to from now on
         if not self._done.done():
             self._done.set_result(exc or ConnectionError("the connection ended"))
