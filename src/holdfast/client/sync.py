@@ -49,16 +49,20 @@ def connect(
     """A connection to an agent, open and authenticated.
 
     Args:
-        address: ``"local"`` (the user's own agent on this machine) or ``"unix:///path/agent.sock"``.
-        timeout: Seconds until it must be open, the start of a local agent included.
+        address: ``"local"`` (the user's own agent on this machine), a name of ``hosts.toml`` such as ``"web1"``,
+            ``"tls://HOST:7420"`` (enrolled with before), ``"ssh://USER@HOST"`` or ``"unix:///path/agent.sock"``.
+        timeout: Seconds until it must be open: name, connection, handshake and welcome together, the start of a
+            local agent included.
         state_dir: State directory of ``local``; None: the configured one.
         start: Start the agent of ``local`` if none runs.
         reconnect_timeout: Seconds for which a lost connection is tried again before its calls fail; None: no limit.
         on_link_event: Called with each loss and each resume of the connection, in the connection's own thread.
 
     Raises:
-        ConnectFailed: no agent there, or an address that cannot be used.
-        Unauthorized: it is another user's agent.
+        ConnectFailed: no agent there, an unknown name, or an address that cannot be used; ``.layer``.
+        Unauthorized: this user is not enrolled with that agent, was revoked, or it is another user's.
+        KeyChanged: it is not the agent that was enrolled with.
+        IdentityError: this user's own key cannot be used.
         VersionMismatch: client and agent share no protocol version.
     """
     return Host(Connection.open(address, timeout, state_dir, start, reconnect_timeout, on_link_event))
