@@ -29,6 +29,7 @@ from holdfast.agent.access import Principal, Role
 from holdfast.agent.gate import Gate, Offence, Shed, Ticket, source_of
 from holdfast.agent.peer import Peer
 from holdfast.agent.stranger import Stranger, closing_words, shaking_hands
+from holdfast.agent.trim import Trim
 from holdfast.transport import tcp, unix
 from holdfast.transport.tls import ALPN, ALPN_ENROL
 from holdfast.wire.messages import ErrorCode
@@ -98,6 +99,7 @@ class Acceptor:
         self._resting: set[socket.socket] = set()
         self._shaking: set[asyncio.Task[None]] = set()
         self._of_principal: dict[str, set[Peer]] = {}
+        self._trim = Trim(service.loop)
         self._fresh: set[Peer] = set()
         self._fresh_timer: asyncio.TimerHandle | None = None
         self._descriptors = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
@@ -132,6 +134,7 @@ class Acceptor:
         self._listeners.clear()
         for task in self._shaking:
             task.cancel()
+        self._trim.close()
         if self._fresh_timer is not None:
             self._fresh_timer.cancel()
 
@@ -233,6 +236,7 @@ class Acceptor:
         finally:
             if stranger.transport is None:
                 self._gate.left(ticket)
+                self._trim.ended()
 
     def _shaken(self, stranger: Stranger, alpn: str | None, certificate: bytes | None) -> None:
         """The handshake is over: whoever it is gets a protocol, or is turned away."""
@@ -284,10 +288,12 @@ class Acceptor:
 
     def trusted(self, stranger: Stranger) -> None:
         """This connection has ended, and was somebody's who is known now."""
+        self._trim.ended()
         self._gate.authenticated(stranger.ticket, self._loop.time())
 
     def left(self, stranger: Stranger, offence: Offence | None = None) -> None:
         """This connection has ended, and was nobody's."""
+        self._trim.ended()
         self._gate.left(stranger.ticket)
         if offence is not None:
             self._blame(stranger, offence)
@@ -301,7 +307,7 @@ class Acceptor:
         self._gate.blame(stranger.ticket.source, offence, self._loop.time())
 
     def _gone(self, stranger: Stranger) -> None:
-        self._gate.left(stranger.ticket)
+        self.left(stranger)
 
     def _lost(self, peer: Peer) -> None:
         name = peer.principal
@@ -310,6 +316,7 @@ class Acceptor:
         if not peers:
             del self._of_principal[name]
         self._fresh.discard(peer)
+        self._trim.ended()
         assert self._keys is not None
         self._keys.principals.saw(name, self._service.board.unix_s())
 
