@@ -19,6 +19,8 @@ LIMIT_COLOR: Final = "#999999"
 TARGET_COLOR: Final = "#D55E00"
 COLUMNS: Final = 2
 PANEL_INCHES: Final = (5.2, 2.1)
+CUT: Final = 5
+"""A bar that is so many times longer than Holdfast's and the target is cut."""
 
 
 def draw(figures: Sequence[Figure], path: str, *, caption: str) -> None:
@@ -43,6 +45,14 @@ def draw(figures: Sequence[Figure], path: str, *, caption: str) -> None:
         canvas.savefig(path, format="svg", metadata={"Date": None})
 
 
+def _right_end(figure: Figure) -> float:
+    """Where the axis ends: past every bar, except those that would leave the others no room; they are cut (▸)."""
+    ours = [figure.holdfast.high] if figure.holdfast is not None else []
+    ours += [figure.target] if figure.target else []
+    others = [reading.high for reading in (*figure.limits.values(), *figure.neighbours.values())]
+    return max(*ours, *(min(high, CUT * max(ours)) for high in others), 0.0)
+
+
 def _panel(axes: Axes, figure: Figure) -> None:
     bars = [*figure.limits.items(), *figure.neighbours.items()]
     if figure.holdfast is not None:
@@ -53,9 +63,11 @@ def _panel(axes: Axes, figure: Figure) -> None:
     axes.barh(
         names, medians, xerr=spread, color=[COLORS.get(name, LIMIT_COLOR) for name in names], height=0.62, capsize=2
     )
-    right = max([value.high for _, value in bars] + ([figure.target] if figure.target else []))
+    right = _right_end(figure)
     for place, (_, value) in enumerate(bars):
-        axes.text(value.high + right * 0.015, place, number(value.median), va="center", fontsize=8)
+        beyond = value.high > right
+        words = f"{number(value.median)} ▸" if beyond else number(value.median)
+        axes.text(min(value.high, right) + right * 0.015, place, words, va="center", fontsize=8)
     if figure.target is not None:
         sign = "≤" if figure.better == "lower" else "≥"
         axes.axvline(figure.target, color=TARGET_COLOR, linestyle="--", linewidth=1.2)
@@ -66,7 +78,7 @@ def _panel(axes: Axes, figure: Figure) -> None:
     axes.set_xlim(0, right * 1.18)
     axes.set_ylim(len(bars) - 0.4, -0.65)
     axes.set_title(
-        f"{figure.what.replace('`', '')} [{figure.unit}; {figure.better} is better]", fontsize=8, loc="left", pad=13
+        f"{figure.what.replace('`', '')}\n[{figure.unit}; {figure.better} is better]", fontsize=7, loc="left", pad=13
     )
     axes.tick_params(labelsize=8)
     for side in ("top", "right"):

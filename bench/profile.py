@@ -1,4 +1,4 @@
-"""``make profile WHAT=true|stream|tls-true|tls-stream``: where agent or client spend their time under a load.
+"""``make profile WHAT=true|stream|fresh|tls-true|tls-stream|tls-fresh``: where agent or client spend their time.
 
 One side runs under cProfile: the agent's own thread (jobs and journal thread are outside it), or with ``--side client``
 the loop of the asyncio client. The profiler makes small functions look dearer than they are: ranks count, not the
@@ -23,14 +23,17 @@ from bench.world import NetworkAgent
 
 SHOWN: Final = 30
 COMMANDS: Final = 2000
+CONNECTIONS: Final = 500
 WIDTH: Final = 64
 STREAM_BYTES: Final = 1024 * MIB
 
 LOADS: Final[Mapping[str, str]] = {
     "true": "/bin/true with 64 in flight, unix socket",
     "stream": "1 GiB of output, unix socket",
+    "fresh": "a connection for each /bin/true, unix socket",
     "tls-true": "the same over TLS",
     "tls-stream": "the same over TLS",
+    "tls-fresh": "the same over TLS",
 }
 
 
@@ -55,17 +58,26 @@ def main() -> int:
 
 def _load(agent: NetworkAgent, what: str, share: float, client_profile: str | None) -> None:
     """Do the work once; the client is profiled if there is a path for that."""
-    streams = what.endswith("stream")
-    count = max(1, int(STREAM_BYTES * share)) if streams else max(WIDTH, int(COMMANDS * share))
+    order = _order(what, share)
+    streams = order.what == "stream"
     # A profiler sees the thread that it was started in, and the blocking client pumps its connection in another one.
     kind = "blocking" if streams and client_profile is None else "asyncio"
     where = (agent.NAME,) if what.startswith("tls-") else ("local", agent.state_dir)
     with Worker(kind, *where, env=agent.client_env, profile=client_profile) as worker:
-        answer = worker.ask(Order("stream" if streams else "burst", count, WIDTH))
+        answer = worker.ask(order)
     if streams:
         print(f"{answer.bytes >> 20} MiB: {answer.bytes / MIB / answer.wall_s:.0f} MiB/s under the profiler")
     else:
-        print(f"{count} commands, {WIDTH} in flight: {count / answer.wall_s:.0f}/s under the profiler")
+        words = f"{order.count} commands, {order.width} in flight"
+        print(f"{words}: {order.count / answer.wall_s:.0f}/s under the profiler")
+
+
+def _order(what: str, share: float) -> Order:
+    if what.endswith("stream"):
+        return Order("stream", max(1, int(STREAM_BYTES * share)))
+    if what.endswith("fresh"):
+        return Order("fresh", max(1, int(CONNECTIONS * share)))
+    return Order("burst", max(WIDTH, int(COMMANDS * share)), WIDTH)
 
 
 if __name__ == "__main__":

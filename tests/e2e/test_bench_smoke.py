@@ -88,7 +88,7 @@ def test_a_case_that_fails_is_named_and_the_others_go_on(tmp_path: Path, monkeyp
     [
         ("true", "agent", "app.py"),
         ("stream", "agent", "app.py"),
-        ("tls-true", "agent", "app.py"),
+        ("tls-fresh", "agent", "app.py"),
         ("tls-stream", "client", "drive_async.py"),
     ],
 )
