@@ -151,10 +151,19 @@ def test_s15_what_may_be_seen_and_not_changed_is_refused_by_name_and_stays(world
         failure = bert.failure(bert.ask(request))
         assert (failure.code, failure.ran) == (m.ErrorCode.FORBIDDEN, "no")
     assert not [heard for heard in shim.heard if isinstance(heard, (messages.Signal, messages.Stop))]
-    bert.cut()
-    world.advance(120.0)
-    (live,) = world.board.jobs.values()
-    assert live.job.state == "running", "a reader without control holds no lease, and loses none"
+
+
+def test_s15_who_only_looks_holds_no_lease(world: World) -> None:
+    world.policy_path.write_text('[principals."bert@desk"]\nsees = ["anna@laptop"]')
+    world.policy_path.chmod(0o600)
+    anna, bert = world.remote("anna@laptop"), world.remote("bert@desk")
+    stream, shim = world.start(anna, on_disconnect=30.0)
+    reading = bert.read(anna.accepted(stream).job, lease=True)
+    bert.ask(m.Wait(job=anna.accepted(stream).job, lease=True))
+    anna.cut()
+    world.advance(31.0)
+    assert bert.is_open(reading)
+    assert [heard for heard in shim.heard if isinstance(heard, messages.Stop)], "its only client is gone"
 
 
 def test_s7_the_same_name_with_another_key_inherits_nothing(world: World) -> None:
