@@ -21,6 +21,7 @@ from holdfast.client.hosts import HostEntry, Hosts
 from holdfast.errors import ConnectFailed, HoldfastError, InvitationError, KeyChanged, SettingsError, Unauthorized
 from tests.conftest import AgentUnderTest
 from tests.e2e.cli_harness import Cli, eventually
+from tests.e2e.harness import sshd
 from tests.e2e.test_net_agent import NetAgent
 from tests.unit.client.conftest import Lifted
 
@@ -439,6 +440,43 @@ def test_something_else_that_listens_is_named(pinned: HostEntry, config_dir: str
             play(nothing)
         thread.join()
         assert caught.value.layer == "tls"
+
+
+# --- through ssh -----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def far(
+    agent: AgentUnderTest, tmp_path: Path, config_dir: str, monkeypatch: pytest.MonkeyPatch, time_limit: None
+) -> Iterator[sshd.Sshd]:
+    if sshd.missing():
+        pytest.skip(sshd.missing())
+    agent.connect()
+    with sshd.Sshd(tmp_path / "sshd", sshd.far_env(agent.state_dir)) as running:
+        monkeypatch.setenv("PATH", f"{running.bin_dir}:{os.environ['PATH']}")
+        yield running
+
+
+def test_a_host_behind_ssh_is_resumed_and_leaves_no_process(far: sshd.Sshd, config_dir: str, play: Play) -> None:
+    changes: list[str] = []
+
+    async def scenario(host: Any) -> None:
+        job = await host.start(["sh", "-c", "for i in $(seq 30); do echo $i; sleep 0.05; done"])
+        got = b""
+        async for _, chunk in job.output():
+            if not got:
+                far.cut()
+            got += chunk
+        assert got == b"".join(b"%d\n" % number for number in range(1, 31))
+
+    play(scenario, f"ssh://{sshd.HOST}", on_link_event=lambda change: changes.append(change.kind))
+    assert changes == ["lost", "resumed"]
+
+
+def test_what_ssh_says_is_the_message(far: sshd.Sshd, play: Play) -> None:
+    with pytest.raises(ConnectFailed, match="Permission denied") as caught:
+        play(nothing, "ssh://stranger")
+    assert (caught.value.layer, caught.value.ran) == ("ssh", "no")
 
 
 # --- processes and numbers -------------------------------------------------------------------------------------------
