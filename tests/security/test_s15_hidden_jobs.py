@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -65,8 +66,16 @@ def counted(world: World, act: Callable[[], bytes]) -> tuple[bytes, list[str]]:
     journal = world.journal
     names = ("job", "find", "body", "output", "key", "jobs")
     real = {name: getattr(journal, name) for name in names}
+
+    def counting(name: str) -> Callable[..., Any]:
+        def call(*args: Any, **more: Any) -> Any:
+            calls.append(name)
+            return real[name](*args, **more)
+
+        return call
+
     for name in names:
-        setattr(journal, name, lambda *args, _name=name, **more: calls.append(_name) or real[_name](*args, **more))
+        setattr(journal, name, counting(name))
     try:
         return act(), calls
     finally:
