@@ -64,6 +64,8 @@ def missing() -> str:
     absent = [name for name in ("ssh", "ssh-keygen") if shutil.which(name) is None]
     if _sshd() is None:
         absent.append("sshd")
+    elif _needs_a_namespace() and not _may_have_a_namespace():
+        absent.append(f"the directory {PRIVILEGE_SEPARATION}")
     return f"not installed ({', '.join(absent)})" if absent else ""
 
 
@@ -134,7 +136,7 @@ class OpensshServer:
     def _command(self) -> list[str]:
         """The server; as root, where the directory that it insists on is missing, in a mount namespace that has it."""
         server = [_sshd() or "sshd", "-D", "-e", "-f", os.path.join(self.folder, "server.conf")]
-        if os.geteuid() != 0 or os.path.isdir(PRIVILEGE_SEPARATION):
+        if not _needs_a_namespace():
             return server
         made = f'mount -t tmpfs none /run && mkdir -m 755 {PRIVILEGE_SEPARATION} && exec "$@"'
         return ["unshare", "--mount", "sh", "-c", made, "sh", *server]
@@ -162,6 +164,18 @@ class OpensshServer:
 def _sshd() -> str | None:
     """Its path, which it must be started with; it is often in no directory of a user's PATH."""
     return shutil.which("sshd", path=os.pathsep.join((os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin")))
+
+
+def _needs_a_namespace() -> bool:
+    return os.geteuid() == 0 and not os.path.isdir(PRIVILEGE_SEPARATION)
+
+
+def _may_have_a_namespace() -> bool:
+    """Not in every container, root or not."""
+    if shutil.which("unshare") is None:
+        return False
+    tried = ["unshare", "--mount", "sh", "-c", "mount -t tmpfs none /run"]
+    return subprocess.run(tried, stdin=subprocess.DEVNULL, capture_output=True, check=False).returncode == 0
 
 
 def _free_port() -> int:

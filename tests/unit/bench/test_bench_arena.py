@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from bench import openssh_server
 from bench.arena import Arena
 from bench.openssh_server import missing
 from bench.samples import ContestantFailed
@@ -33,6 +34,14 @@ def test_a_server_alone_may_be_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     """The usual case on a laptop: the client is there, ``sshd`` is a package of its own."""
     monkeypatch.setattr(shutil, "which", lambda name, path=None: None if name == "sshd" else f"/usr/bin/{name}")
     assert missing() == "not installed (sshd)"
+
+
+def test_a_server_that_root_cannot_start_counts_as_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A container may deny the mount that stands for a directory which only the system's service makes."""
+    monkeypatch.setattr(shutil, "which", lambda name, path=None: f"/usr/bin/{name}")
+    monkeypatch.setattr(openssh_server, "_needs_a_namespace", lambda: True)
+    monkeypatch.setattr(openssh_server, "_may_have_a_namespace", lambda: False)
+    assert missing() == "not installed (the directory /run/sshd)"
 
 
 def test_without_asyncssh_its_column_says_not_installed(arena: Arena, monkeypatch: pytest.MonkeyPatch) -> None:
