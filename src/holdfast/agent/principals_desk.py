@@ -5,7 +5,7 @@ Rules of this module:
 * A key is on disk before it is trusted, and revoked on disk before that is answered. A secret is told once, in the
   answer to INVITE, and is never logged.
 * Revoking ends the key's connections and its waiting jobs. Its running jobs go on as their own client-loss policy says
-  (``--on-disconnect``), for their client is gone; or they are stopped, when that is asked for.
+  (``--on-disconnect``), for their client is gone; or they are stopped, when that is asked for, or the policy says so.
 """
 
 from __future__ import annotations
@@ -116,7 +116,8 @@ class PrincipalsDesk:
             ) from None
         finally:  # also when the disk is full
             connections = self._acceptor.turn_out(name, "this key was revoked")
-        cancelled, stopped = self._end_jobs(name, f"person:{peer.principal}", running=revoke.jobs)
+        running = revoke.jobs or self._service.guard.policy().on_revoke == "stop"
+        cancelled, stopped = self._end_jobs(name, f"person:{peer.principal}", running=running)
         self._log(f"{peer.principal} revoked {name}: {connections} connections, {cancelled + stopped} jobs ended")
         peer.link.respond(stream, RevokeAnswer(name, connections, cancelled, stopped))
 
