@@ -136,6 +136,7 @@ class TlsPipe:
         self._outgoing = ssl.MemoryBIO()
         self._tls = context.wrap_bio(self._incoming, self._outgoing)
         self._expected = expected
+        self._failure: ssl.SSLError | None = None
         self.ready = False
         self.ended = False
 
@@ -161,7 +162,7 @@ class TlsPipe:
             self._shake_hands()
 
     def read_into(self, buffer: bytearray | memoryview) -> int:
-        """Plain bytes into ``buffer``: their number, at most 16 KiB (one record) a call; 0 when there are none now.
+        """Plain bytes into ``buffer``, as many as there are and as it holds: their number, 0 when there are none now.
 
         Raises:
             Unauthorized: the agent turns our key down (it says so after the handshake).
@@ -169,28 +170,35 @@ class TlsPipe:
         """
         if not self.ready:
             return 0
-        try:
-            size = cast("int", self._tls.read(len(buffer), buffer))
-        except ssl.SSLWantReadError:
-            return 0
-        except ssl.SSLError as exc:
-            if exc.reason in _ABOUT_OUR_KEY:
-                raise _not_enrolled(exc) from exc
-            if isinstance(exc, (ssl.SSLZeroReturnError, ssl.SSLEOFError)):
-                self.ended = True
-                return 0
-            raise LinkLost(f"the TLS stream is broken ({_reason(exc)})") from exc
-        if not size:
-            self.ended = True
-        return size
+        view = memoryview(buffer)
+        filled = 0
+        while (
+            filled < len(view) and not self.ended and self._failure is None
+        ):  # OpenSSL gives one record, 16 KiB at most, a call
+            try:
+                size = cast("int", self._tls.read(len(view) - filled, cast("bytearray", view[filled:])))
+            except ssl.SSLWantReadError:
+                break
+            except (ssl.SSLZeroReturnError, ssl.SSLEOFError):
+                size = 0
+            except ssl.SSLError as exc:
+                self._failure = exc  # what came before is good; OpenSSL says it only once
+                break
+            self.ended = not size
+            filled += size
+        if self._failure is not None and not filled:
+            if self._failure.reason in _ABOUT_OUR_KEY:
+                raise _not_enrolled(self._failure) from self._failure
+            raise LinkLost(f"the TLS stream is broken ({_reason(self._failure)})") from self._failure
+        return filled
 
     def read(self) -> bytes:
         """All plain bytes there are."""
         buffer = bytearray(16 * 1024)
-        found = b""
+        found = bytearray()
         while size := self.read_into(buffer):
             found += buffer[:size]
-        return found
+        return bytes(found)
 
     def write(self, plain: bytes | bytearray | memoryview) -> None:
         """Encrypt; the ciphertext lies in ``outgoing``.

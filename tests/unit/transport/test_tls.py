@@ -330,3 +330,21 @@ def test_a_changed_record_breaks_the_stream(keys: Keys) -> None:
     pipe.feed(record)
     with pytest.raises(LinkLost, match="broken"):
         pipe.read()
+
+
+def test_good_records_before_a_broken_one_are_delivered(keys: Keys) -> None:
+    server = Server(tls.server_context(keys.agent, [keys.client.certificate]))
+    pipe = tls.TlsPipe(tls.client_context(keys.client, keys.agent.certificate), keys.agent.certificate)
+    join(pipe, server, b"hello")
+    server.tls.write(b"good" * 10_000)
+    good = server.outgoing.read()
+    server.tls.write(b"bad")
+    bad = bytearray(server.outgoing.read())
+    bad[-1] ^= 1
+    pipe.feed(good + bad)
+    buffer = bytearray(1 << 16)
+    assert pipe.read_into(buffer) == 40_000
+    assert buffer[:40_000] == b"good" * 10_000
+    for _ in range(2):
+        with pytest.raises(LinkLost, match="broken"):
+            pipe.read_into(buffer)
