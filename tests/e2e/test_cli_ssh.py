@@ -28,7 +28,7 @@ FAR = f"ssh://{sshd.HOST}"
 @pytest.fixture
 def server(tmp_path: Path, agent: AgentUnderTest) -> Iterator[sshd.Sshd]:
     """Another machine, as far as ssh can tell; its agent is not started yet."""
-    with sshd.Sshd(tmp_path / "sshd", sshd.far_env(agent.state_dir)) as running:
+    with sshd.Sshd(tmp_path / "sshd", agent.state_dir) as running:
         yield running
 
 

@@ -77,14 +77,14 @@ class Sshd:
 
     Args:
         folder: For its files; does not exist yet.
-        env: What its sessions have in their environment.
+        state_dir: Of the agent that its sessions find. Their ``holdfast`` is the one under test.
 
     Attributes:
         bin_dir: To be the first in the PATH of clients.
         port: Where it listens, on 127.0.0.1.
     """
 
-    def __init__(self, folder: Path, env: dict[str, str]) -> None:
+    def __init__(self, folder: Path, state_dir: str) -> None:
         folder.mkdir(mode=0o700)
         self._folder = folder
         for name in ("host", "client"):
@@ -94,6 +94,7 @@ class Sshd:
             )  # fmt: skip
         with socket.create_server(("127.0.0.1", 0)) as sock:
             self.port: int = sock.getsockname()[1]
+        env = {"PATH": f"{folder}/far:/usr/bin:/bin", "HOLDFAST_STATE_DIR": state_dir, "LC_ALL": "C.UTF-8"}
         words = " ".join(f'"{name}={value}"' for name, value in env.items())
         self._write("server.conf", _SERVER.format(port=self.port, folder=folder, env=words))
         client = _CLIENT.format(host=HOST, port=self.port, folder=folder, user=getpass.getuser())
@@ -101,6 +102,11 @@ class Sshd:
         self._write("known", f"[127.0.0.1]:{self.port} {(folder / 'host.pub').read_text()}")
         self.bin_dir = folder / "bin"
         self.bin_dir.mkdir()
+        (folder / "far").mkdir()
+        sources = os.pathsep.join(path for path in sys.path if path)
+        program = f'exec env "PYTHONPATH={sources}" {sys.executable} -m holdfast "$@"'
+        self._write("far/holdfast", f"#!/bin/sh\n{program}\n")
+        (folder / "far" / "holdfast").chmod(0o755)
         self._write("bin/ssh", f'#!/bin/sh\nexec {shutil.which("ssh")} -F {folder}/client.conf "$@"\n')
         (self.bin_dir / "ssh").chmod(0o755)
         self._start()
@@ -172,12 +178,6 @@ class Sshd:
 
     def _write(self, name: str, text: str) -> None:
         (self._folder / name).write_text(text)
-
-
-def far_env(state_dir: str) -> dict[str, str]:
-    """The environment of a machine where ``holdfast`` is installed, with an agent in this state directory."""
-    programs = os.path.dirname(sys.executable)
-    return {"PATH": f"{programs}:/usr/bin:/bin", "HOLDFAST_STATE_DIR": state_dir, "LC_ALL": "C.UTF-8"}
 
 
 def _children(pid: int) -> list[int]:

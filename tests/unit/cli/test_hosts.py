@@ -15,7 +15,7 @@ import pytest
 
 from holdfast.cli import invitations
 from holdfast.cli.completion import host_names
-from holdfast.cli.host_ping import Timing, spread, timing_document, timing_lines
+from holdfast.cli.host_ping import Timing, spread, timing_document, timing_lines, visible_lines
 from holdfast.client import enrol as enrolling
 from holdfast.client.hosts import HostEntry, Hosts
 from holdfast.errors import ConnectFailed, HoldfastError, InvitationError, Unauthorized
@@ -232,6 +232,8 @@ def test_what_a_ping_says() -> None:
     assert lines[0] == "web1 (tls://a:1): TCP 1 ms, TLS 2 ms, open in 4.2 ms"
     assert lines[1] == "4 round trips: min 0.1 ms, median 0.25 ms, max 500 ms"
     assert timing_document("web1", timing, welcome)["tls_s"] == 0.002
+    assert "box\\x1b[2J" in visible_lines(lines)
+    assert "\x1b" not in visible_lines(lines)
 
 
 def test_spread() -> None:
