@@ -53,6 +53,8 @@ def _text(settings: Settings, name: str) -> str:
     value = getattr(settings, name)
     if name == "on_disconnect":
         return "by kind of job" if value is None else policy_text(value)
+    if isinstance(value, bool):
+        return "true" if value else "false"
     if isinstance(value, tuple):
-        return ", ".join(value)
-    return f"{value:g}" if isinstance(value, float) else str(value)
+        return ", ".join(value) or "none"
+    return f"{value:g}" if isinstance(value, float) else str(value) or "none"
