@@ -110,6 +110,7 @@ class Board:
         self.on_keeper_word: Callable[..., None] | None = None
         self.paused = False
         self.on_keeper_closed: Callable[[], None] = lambda: None
+        self.before_accepting: Callable[[], dict[JobId, StorageError]] = dict
         self.on_journal_error: Callable[[LiveJob, StorageError], None] = lambda live, error: None
         self._wanting_shim: deque[LiveJob] = deque()
         self._turn: list[tuple[LiveJob, Record]] = []
@@ -241,6 +242,9 @@ class Board:
         One hand-over a turn keeps the journal's thread and the loop from passing the interpreter to and fro.
         """
         if len(self.jobs) <= ALONE_JOBS:
+            if (unrecorded := self.before_accepting().pop(live.job.id, None)) is not None:
+                self._recorded(live, record, unrecorded)
+                return
             done = partial(self._recorded, live, record)
             self.journal.submit(record.writes, power=record.power, at_once=True, done=done)
             return
@@ -250,7 +254,11 @@ class Board:
 
     def _submit_turn(self) -> None:
         turn, self._turn = self._turn, []
+        unrecorded = self.before_accepting()
         for live, record in turn:
+            if unrecorded and live.job.id in unrecorded:
+                self._recorded(live, record, unrecorded.pop(live.job.id))
+                continue
             self.journal.submit(record.writes, power=record.power, done=partial(self._recorded, live, record))
 
     def _recorded(self, live: LiveJob, record: Record, error: StorageError | None) -> None:

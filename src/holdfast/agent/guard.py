@@ -28,6 +28,7 @@ from holdfast.errors import NotFound, Refused, SettingsError, StorageError, Unau
 from holdfast.jobs.body import Body
 from holdfast.jobs.spec import JobSpec
 from holdfast.store.audit import Audit, Entry, Verdict
+from holdfast.types import JobId
 from holdfast.wire.codes import ErrorCode
 from holdfast.wire.messages import AnyRequest, clip
 
@@ -84,6 +85,8 @@ class Guard:
         self._allowance: dict[str, _Allowance] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._failing = False
+        self._starting: list[tuple[Entry, JobId | None]] = []
+        self._unrecorded: dict[JobId, StorageError] = {}
 
     # --- the policy --------------------------------------------------------------------------------------------------
 
@@ -134,7 +137,8 @@ class Guard:
         who = peer.who
         if who is None:
             raise Unauthorized("this connection has not said who it is", code=ErrorCode.UNAUTHENTICATED)
-        caller = Caller(self, who, self._rights_of(self.policy(), who), _NAMES[type(request)])
+        policy = self._policy if who.kind == "unix" else self.policy()  # it says nothing about local users
+        caller = Caller(self, who, self._rights_of(policy, who), _NAMES[type(request)])
         looks = self._looks.get(peer)
         if looks is not None:
             looks[caller.action] = looks.get(caller.action, 0) + 1
@@ -228,16 +232,37 @@ class Guard:
             self._audit.close()
             self._audit = None
 
+    def record_starts(self) -> dict[JobId, StorageError]:
+        """Write the records of all jobs that are about to be accepted, in one go.
+
+        Called before the journal gets them: giving the interpreter away for a write(2) a job costs more than the write.
+
+        Returns:
+            Jobs that must not be accepted, since they cannot be recorded; whoever refuses one takes it out.
+        """
+        starting, self._starting = self._starting, []
+        if starting:
+            try:
+                self._append(*(entry for entry, _ in starting))
+            except StorageError as exc:
+                self._failed(str(exc))
+                self._unrecorded.update((job, exc) for _, job in starting if job is not None)
+        return self._unrecorded
+
     def _write(self, entry: Entry, *, must: bool) -> None:
+        if self._starting:  # records are in the order of what they are about
+            self.record_starts()
         try:
-            if self._audit is None:
-                raise StorageError("the audit could not be opened", path="")
-            self._audit.append(entry)
+            self._append(entry)
         except StorageError as exc:
             self._failed(str(exc))
             if must:
                 raise _not_recorded(str(exc)) from exc
-            return
+
+    def _append(self, *entries: Entry) -> None:
+        if self._audit is None:
+            raise StorageError("the audit could not be opened", path="")
+        self._audit.append(*entries)
         self._failing = False
         if self._timer is None:
             self._timer = self._loop.call_later(HEAD_S, self._tick)
@@ -344,13 +369,10 @@ class Caller:
         self._guard._deny(self.who.name, self._entry("deny", "", decision.rule, _command(spec, body)))
         return Unauthorized(clip(decision.text), code=ErrorCode.FORBIDDEN)
 
-    def starts(self, decision: Decision, job: str, spec: JobSpec, body: Body) -> None:
-        """They are about to start it under this id.
-
-        Raises:
-            Refused: it cannot be recorded.
-        """
-        self._record(decision, job, _command(spec, body))
+    def starts(self, decision: Decision, job: JobId, spec: JobSpec, body: Body) -> None:
+        """They are about to start it under this id: ``Guard.record_starts`` says whether that can be recorded."""
+        entry = self._entry("allow", job, decision.rule, _command(spec, body))
+        self._guard._starting.append((entry, None if self.is_local else job))
 
     def administers(self, resource: str = "", detail: Detail | None = None) -> None:
         """They are about to do what takes an admin.

@@ -123,6 +123,7 @@ class Service:
         board.on_notify = self._notified
         board.on_growth = self.reading.grew
         board.on_journal_error = self.starts.not_accepted
+        board.before_accepting = guard.record_starts
 
     # --- connections -------------------------------------------------------------------------------------------------
 

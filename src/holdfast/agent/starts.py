@@ -89,11 +89,7 @@ class Starts:
         place = self._board.admission.offer(job, self._board.loop.time())
         if isinstance(place, admission.Refused):
             raise _refusal(place, self._board.admission)
-        try:
-            caller.starts(decision, job, spec, body)
-        except Refused:
-            self._board.admission.finished(job, self._board.loop.time())  # nobody waits for its place: it was the last
-            raise
+        caller.starts(decision, job, spec, body)
         lease = Lease(spec.on_disconnect)
         acceptance = Acceptance(
             job=job,

@@ -167,26 +167,26 @@ class Audit:
         except OSError as exc:
             raise storage_error("read the audit in", exc, directory) from exc
 
-    def append(self, entry: Entry) -> Head:
-        """Record this. In the file when this returns.
+    def append(self, *entries: Entry) -> Head:
+        """Record these with one write(2). In the file when this returns.
 
         Returns:
             The new end of the chain.
 
         Raises:
-            StorageError: it could not be written, and nothing of it was. How many records were lost so is recorded with
-                the next one that finds room.
+            StorageError: they could not be written, and nothing of them was. How many records were lost so is recorded
+                with the next one that finds room.
         """
         try:
             self._make_room()
             lost = (Entry(action="audit.lost", detail={"records": self._lost}),) if self._lost else ()
             head, lines = self.head, b""
-            for one in (*self._notes, *lost, entry):
+            for one in (*self._notes, *lost, *entries):
                 head, line = _bound(one, head, self._now())
                 lines += line
             self._write(lines)
         except OSError as exc:
-            self._lost += 1
+            self._lost += len(entries)
             raise storage_error("write the audit in", exc, self._directory) from exc
         self.head = head
         self._notes = []

@@ -189,21 +189,18 @@ def test_on_a_full_disk_nothing_from_outside_happens_and_the_owner_goes_on(
     stream, shim = world.start(anna)
     job = anna.accepted(stream).job
 
-    def full(entry: Any) -> None:
-        raise world_full()
-
-    monkeypatch.setattr(world.audit, "append", full)
+    monkeypatch.setattr(world.audit, "append", _finds_no_room)
     before = len(world.board.jobs)
     for refused in (anna.run("true", attach=False), anna.ask(m.Stop(job=job)), anna.ask(m.Signal(job=job, signum=9))):
         failure = anna.failure(refused)
         assert (failure.code, failure.ran) == (ErrorCode.DISK_FULL, "no")
-        assert "cannot be recorded" in failure.text
+        assert "cannot write the audit" in failure.text
         assert failure.retry_after_s
     assert len(world.board.jobs) == before
     assert world.board.admission.running == before
     assert not [message for message in shim.heard if isinstance(message, (messages.Signal, messages.Stop))]
     assert anna.answer(anna.ask(m.Get(job=job)), m.JobAnswer), "looking changes nothing"
-    assert len([line for line in world.log if "No space" in line]) == 1
+    assert len([line for line in world.log if "until it can" in line]) == 1
     assert client.accepted(client.run("true")).job
     client.ask(m.Stop(job=job))
     assert [message for message in shim.heard if isinstance(message, messages.Stop)]
@@ -218,8 +215,64 @@ def world_full() -> Exception:
 def test_without_an_audit_nothing_from_outside_happens(world: World) -> None:
     anna = world.remote(ANNA)
     world.guard._audit = None
-    assert anna.failure(anna.run("true", attach=False)).code == ErrorCode.DISK_FULL
+    stream = anna.run("true", attach=False)
     world.guard._audit = world.audit
+    assert (anna.failure(stream).code, anna.failure(stream).ran) == (ErrorCode.JOURNAL_FAILED, "no")
+
+
+def test_starts_of_one_turn_are_recorded_with_one_write_and_before_the_journal_has_them(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    anna, client = world.remote(ANNA), world.client()
+    order: list[str] = []
+    append, submit = world.audit.append, world.journal.submit
+
+    def appended(*entries: Any) -> Any:
+        order.append(f"audit {len(entries)}")
+        return append(*entries)
+
+    def submitted(writes: Any, **more: Any) -> Any:
+        order.append(type(writes[0]).__name__)
+        return submit(writes, **more)
+
+    monkeypatch.setattr(world.audit, "append", appended)
+    monkeypatch.setattr(world.journal, "submit", submitted)
+    for who in (anna, client):
+        for _ in range(5):
+            who.link.request(m.Run(key=world.fresh_key(), argc=1, attach=False), m.pack_items((b"true",)))
+    world.settle()
+    first_insert = order.index("InsertJob")
+    assert order[:first_insert][0].startswith("audit")
+    recorded = inserted = 0
+    for event in order:
+        recorded += int(event.removeprefix("audit ")) if event.startswith("audit") else 0
+        inserted += event == "InsertJob"
+        assert inserted <= recorded, order
+    assert (recorded, inserted) == (10, 10)
+    assert len([event for event in order if event.startswith("audit")]) < 6
+
+
+def test_of_starts_that_cannot_be_recorded_together_only_the_owners_happen(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    anna, client = world.remote(ANNA), world.client()
+    monkeypatch.setattr(world.audit, "append", _finds_no_room)
+    streams = []
+    for who in (client, anna, client, anna, client, anna):
+        request = m.Run(key=world.fresh_key(), argc=1, attach=False)
+        streams.append((who, who.link.request(request, m.pack_items((b"true",)))))
+    world.settle()
+    for who, stream in streams:
+        if who is client:
+            assert who.answer(stream, m.AcceptedAnswer).job
+        else:
+            assert (who.failure(stream).code, who.failure(stream).ran) == (ErrorCode.DISK_FULL, "no")
+    assert {live.principal for live in world.board.jobs.values()} == {"eve"}
+    assert not world.guard._unrecorded
+
+
+def _finds_no_room(*entries: Any) -> None:
+    raise world_full()
 
 
 # --- starts ----------------------------------------------------------------------------------------------------------
