@@ -33,6 +33,7 @@ from holdfast.agent.plan import own_account
 from holdfast.agent.principals_desk import PrincipalsDesk
 from holdfast.agent.recover import Recovery
 from holdfast.agent.service import Service
+from holdfast.agent.trim import keep_large_blocks_apart
 from holdfast.errors import HoldfastError, IdentityError, SettingsError, StorageError
 from holdfast.jobs.admission import Admission
 from holdfast.jobs.stimuli import StopAsked
@@ -196,6 +197,7 @@ class _App:
         keys = Keyring(self._state_dir, time.time, logins)
         if self._bound.tls:
             keys.open()
+            keep_large_blocks_apart()
         return keys
 
     def _listen(self, path: str, keys: Keyring) -> None:
@@ -267,6 +269,7 @@ class _App:
             own_user=own_account().name,
             log=_say,
         )
+        guard.policy()  # what is wrong with it is to be said now, not when somebody calls
         guard.note("agent.started", {"version": __version__, "pid": os.getpid(), "boot": self._board.boot_id})
         return guard
 

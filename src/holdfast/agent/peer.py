@@ -32,16 +32,23 @@ if TYPE_CHECKING:
     from holdfast.agent.access import Principal
     from holdfast.agent.service import Service
     from holdfast.transport.unix import Peer as Credentials
+    from holdfast.wire.frames import Chunk
 
 HIGH_WATER_BYTES: Final = 512 * 1024
 """Unsent bytes in the transport above which no more output is read."""
+READ_BYTES: Final = 248 * 1024
+"""Output read at once. A little less than the longest DATA, so that neither it nor its ciphertext is one of the blocks
+that ``trim.keep_large_blocks_apart`` takes out of the heap."""
 LATER_S: Final = 0.002
 """How long an event may wait for company; a job of 1 ms then costs one write to its client instead of three."""
+_INCOMING: Final = memoryview(bytearray(256 * 1024))
+"""Where all connections are read to: uvloop fills it and calls ``buffer_updated`` at once, within one turn of the loop.
+Reading into fresh bytes would take as much memory for each read, and leave the heap in pieces."""
 STALLED_S: Final = 30.0
 """A peer whose socket takes nothing for so long, with bytes waiting, is cut off."""
 
 
-class Peer(asyncio.Protocol):
+class Peer(asyncio.BufferedProtocol):
     """A connected client.
 
     Attributes:
@@ -50,6 +57,11 @@ class Peer(asyncio.Protocol):
         readers: Streams that read output.
         on_lost: Called once when the connection has ended, after the service knows.
     """
+
+    __slots__ = (
+        "_flushing", "_later", "_later_timer", "_loop", "_paused", "_paused_at", "_service", "_transport", "_warming",
+        "credentials", "instance", "link", "on_lost", "readers", "who",
+    )  # fmt: skip
 
     def __init__(self, service: Service, credentials: Credentials | None, now: float) -> None:
         self.link = Link(Role.AGENT, now=now)
@@ -84,7 +96,14 @@ class Peer(asyncio.Protocol):
         self._transport = cast(asyncio.Transport, transport)  # uvloop's are none by inheritance
         self._transport.set_write_buffer_limits(high=HIGH_WATER_BYTES)
 
-    def data_received(self, data: bytes) -> None:
+    def get_buffer(self, sizehint: int) -> memoryview:
+        return _INCOMING
+
+    def buffer_updated(self, nbytes: int) -> None:
+        self.data_received(_INCOMING[:nbytes])
+
+    def data_received(self, data: Chunk) -> None:
+        """Take bytes of the client; nothing refers to ``data`` after the return."""
         self._service.counters["bytes_in"] += len(data)
         self.link.receive_data(data, now=self._loop.time())
         self._handle_events()
@@ -127,11 +146,12 @@ class Peer(asyncio.Protocol):
             self._write(transport)
             while not self._paused and not self._warming and (turn := link.next_turn()) is not None:
                 reader = self.readers[turn.stream]
-                if not reader.channels[turn.channel].cached(turn.offset, turn.size):
-                    self._warm(reader, turn.channel, turn.offset, turn.size)
+                size = min(turn.size, READ_BYTES)
+                if not reader.channels[turn.channel].cached(turn.offset, size):
+                    self._warm(reader, turn.channel, turn.offset, size)
                     break
                 try:
-                    data = reader.read(turn.channel, turn.offset, turn.size)
+                    data = reader.read(turn.channel, turn.offset, size)
                 except OffsetGone as gone:
                     link.send_gap(turn.stream, turn.channel, gone.first)
                     reader.positions[turn.channel] = gone.first
