@@ -534,17 +534,39 @@ def test_threads_share_one_connection_while_it_is_cut(net: NetAgent, cutter: Cut
     assert wrong == []
 
 
-def test_many_connections_at_once(net: NetAgent, config_dir: str) -> None:
+@pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
+def test_a_hundred_connections_at_once(net: NetAgent, config_dir: str, loop: str) -> None:
+    """More than the agent lets in at one moment: those it sheds come again."""
     admit(net, config_dir)
 
     async def one() -> bytes:
-        async with aio.connect("web1") as host:
+        async with aio.connect("web1", timeout=20.0) as host:
             return bytes((await host.run(["echo", "x"])).stdout or b"")
 
     async def all_of_them() -> list[bytes]:
-        return await asyncio.gather(*[one() for _ in range(30)])
+        return await asyncio.gather(*[one() for _ in range(100)])
 
-    assert asyncio.run(all_of_them()) == [b"x\n"] * 30
+    run = asyncio.run if loop == "asyncio" else pytest.importorskip("uvloop").run
+    assert run(all_of_them()) == [b"x\n"] * 100
+
+
+def test_closing_does_not_wait_for_a_connection_that_is_being_made(
+    net: NetAgent, cutter: Cutter, config_dir: str, play: Play
+) -> None:
+    admit(net, config_dir, port=cutter.port)
+
+    async def scenario(host: Any) -> None:
+        await host.start(["sleep", "60"])
+        served = cutter.served
+        cutter.held.clear()
+        cutter.cut()
+        await asyncio.to_thread(eventually, lambda: cutter.served > served)
+        before = time.monotonic()
+        await host.close()
+        assert time.monotonic() - before < 1.0
+        cutter.held.set()
+
+    play(scenario)
 
 
 def test_the_command_line_takes_names(net: NetAgent, config_dir: str) -> None:

@@ -111,12 +111,13 @@ class Connector(msgspec.Struct, frozen=True):
     def worth_another_try(self, error: ConnectFailed) -> bool:
         """Whether a connection that came to nothing is to be made again: it was up, and ended before the welcome.
 
-        Our own agent died then, and its keeper, or the next connection, starts another one; or the network cut it.
-        Nobody there, or an ssh that says why it ended, is told at once.
+        Our own agent died then, and its keeper, or the next connection, starts another one; or the network cut it, or
+        an agent under a flood has shed it. Nobody there, or an ssh that says why it ended, is told at once.
         """
         if self.is_local:
             return self.start and isinstance(error, NotWelcomed)
-        return self.where.kind == "tls" and isinstance(error, NotWelcomed)
+        ended = isinstance(error, NotWelcomed) or isinstance(error.__cause__, ConnectionResetError)
+        return ended and self.where.kind == "tls"
 
     def connect(
         self,

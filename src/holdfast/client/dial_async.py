@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import os
 import socket
 from collections.abc import Callable
 from functools import partial
 from typing import Final, cast
 
 from holdfast.client.connector import Dialled
-from holdfast.client.secure import handshake_cut, handshake_overdue
+from holdfast.client.secure import alert, handshake_cut, handshake_overdue
 from holdfast.errors import HoldfastError
 from holdfast.transport import tcp
 from holdfast.transport.address import Address
@@ -20,12 +21,15 @@ READ_BYTES: Final = 1 << 14
 """For the handshake alone."""
 
 
-async def connect(where: Address, deadline: float) -> socket.socket:
-    """A connected, tuned socket in non-blocking mode; ``tcp.connect``, awaited.
+async def connect(where: Address, deadline: float, protocol: asyncio.BaseProtocol) -> None:
+    """Connect a protocol over TCP, tuned; ``tcp.connect``, awaited.
+
+    The loop makes the socket itself: uvloop's ``sock_connect`` confuses descriptors when many connect and some fail.
 
     Args:
         where: Host and port.
         deadline: By the loop's clock, for the name and the connection together.
+        protocol: What talks.
 
     Raises:
         ConnectFailed: with ``layer`` ``name``, ``route`` or ``port``.
@@ -35,11 +39,17 @@ async def connect(where: Address, deadline: float) -> socket.socket:
     places = await _resolve(where, timeout_s)
     while True:
         failures: list[OSError] = []
-        for place in places:
+        for family, place in places:
             try:
-                return await _attempt(place, min(deadline, loop.time() + tcp.ATTEMPT_S))
+                async with asyncio.timeout_at(min(deadline, loop.time() + tcp.ATTEMPT_S)):
+                    await loop.create_connection(lambda: protocol, place[0], place[1], family=family)
+                return
+            except TimeoutError:
+                failures.append(TimeoutError(errno.ETIMEDOUT, os.strerror(errno.ETIMEDOUT)))
             except OSError as exc:
-                failures.append(exc)
+                failures.append(
+                    OSError(exc.errno, os.strerror(exc.errno)) if exc.errno else exc
+                )  # not the loop's words
         if loop.time() >= deadline or not any(isinstance(exc, TimeoutError) for exc in failures):
             raise tcp.failed(tcp.format_peer((where.host, where.port)), failures, timeout_s) from failures[-1]
 
@@ -53,20 +63,10 @@ async def _resolve(where: Address, timeout_s: float) -> list[tcp.Place]:
     return [(family, place) for family, _type, _proto, _name, place in found]
 
 
-async def _attempt(place: tcp.Place, limit: float) -> socket.socket:
-    sock = socket.socket(place[0], socket.SOCK_STREAM)
-    try:
-        sock.setblocking(False)
-        tcp.tune(sock)
-        async with asyncio.timeout_at(limit):
-            await asyncio.get_running_loop().sock_connect(sock, place[1])
-    except TimeoutError as exc:
-        sock.close()
-        raise TimeoutError(errno.ETIMEDOUT, "no answer") from exc
-    except BaseException:
-        sock.close()
-        raise
-    return sock
+def _tune(transport: asyncio.Transport) -> None:
+    """As ``tcp.tune``, through a second descriptor: a loop does not give its socket away."""
+    with socket.socket(fileno=os.dup(transport.get_extra_info("socket").fileno())) as same:
+        tcp.tune(same)
 
 
 class Handshake(asyncio.BufferedProtocol):
@@ -102,14 +102,16 @@ class Handshake(asyncio.BufferedProtocol):
         if error is not None:
             raise handshake_cut(where, str(error))
 
-    def abort(self) -> None:
-        """Nobody waits for it any more; what is to be said of the reason is said."""
+    def abort(self, error: HoldfastError | None = None) -> None:
+        """Nobody waits for it any more; what is to be said of the error is said."""
         if self._transport is not None:
-            self._transport.write(self._pipe.outgoing())
+            if error is not None:
+                self._transport.write(alert(self._pipe, error))
             self._transport.close()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
+        _tune(self._transport)
         self._pipe.start()
         self._transport.write(self._pipe.outgoing())
 

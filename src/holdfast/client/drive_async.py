@@ -290,17 +290,15 @@ class Connection:
 
         security, where = self._connector.security, self._connector.where
         assert security is not None, "the connector has looked it up"
-        sock = await dial_async.connect(where, deadline)
         shaking = dial_async.Handshake(security.pipe(), lambda dialled: _Protocol(self, dialled))
         try:
-            await self._loop.create_connection(lambda: shaking, sock=sock)
+            await dial_async.connect(where, deadline, shaking)
             await shaking.done(where, deadline)
         except HoldfastError as error:
-            shaking.abort()
+            shaking.abort(error)
             raise security.told(error) from error.__cause__
         except BaseException:
             shaking.abort()
-            sock.close()
             raise
 
     async def _connect_in_thread(self, deadline: float) -> Dialled:

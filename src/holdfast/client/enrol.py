@@ -73,8 +73,8 @@ def enrol(
         pipe = TlsPipe(enrol_context())
         try:
             shake_hands(sock, pipe, where, deadline=deadline)
-        except HoldfastError:
-            say_alert(sock, pipe)
+        except HoldfastError as error:
+            say_alert(sock, pipe, error)
             raise
         agent_certificate = pipe.peer_certificate
         if agent_certificate is None:

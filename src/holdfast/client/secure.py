@@ -19,6 +19,7 @@ import msgspec
 
 from holdfast import config
 from holdfast.client.connector import Dialled, NotWelcomed
+from holdfast.client.hosts import FILE as HOSTS_FILE
 from holdfast.client.hosts import HostEntry, Hosts, not_enrolled
 from holdfast.errors import ConnectFailed, HoldfastError, KeyChanged, Unauthorized
 from holdfast.transport import tcp
@@ -30,9 +31,13 @@ from holdfast.transport.tls import TlsPipe, client_context
 if TYPE_CHECKING:
     from ssl import SSLContext
 
+    from holdfast.transport.identity import Identity
+
 IDENTITY: Final = "identity"
 """Directory of this user's own key, below the settings."""
 READ_BYTES: Final = 1 << 16
+CONTEXTS_MOST: Final = 1024
+"""Kept for agents that are connected to again."""
 
 
 class Security(msgspec.Struct, frozen=True):
@@ -79,7 +84,7 @@ def look_up(where: Address, address: str) -> tuple[Address, Security | None, str
         IdentityError: this user's key cannot be used.
     """
     config_dir = config.load().config_dir
-    hosts = Hosts.load(config_dir)
+    hosts = _hosts(config_dir)
     if where.kind == "name":
         entry = hosts.find(where.host)
         where = parse(entry.address)
@@ -106,7 +111,37 @@ def security(config_dir: str, hosts: Hosts, entry: HostEntry) -> Security:
     directory = os.path.join(config_dir, IDENTITY)
     if not os.path.lexists(os.path.join(directory, IDENTITY_FILE)):
         raise not_enrolled(f"{entry.name} any more (there is no key in {directory})")
-    return Security(client_context(load_or_make(directory), certificate), certificate, entry.name)
+    return Security(_context(load_or_make(directory), certificate), certificate, entry.name)
+
+
+_hosts_seen: dict[str, tuple[object, Hosts]] = {}
+_contexts: dict[tuple[str, bytes, bytes], SSLContext] = {}
+
+
+def _hosts(config_dir: str) -> Hosts:
+    """The named hosts, read again when the file is another: parsing a hundred of them costs as much as connecting."""
+    try:
+        facts = os.stat(os.path.join(config_dir, HOSTS_FILE))
+        signature = (facts.st_ino, facts.st_mtime_ns, facts.st_size)
+    except OSError:
+        return Hosts.load(config_dir)
+    seen = _hosts_seen.get(config_dir)
+    if seen is not None and seen[0] == signature:
+        return seen[1]
+    hosts = Hosts.load(config_dir)
+    _hosts_seen[config_dir] = (signature, hosts)
+    return hosts
+
+
+def _context(identity: Identity, certificate: bytes) -> SSLContext:
+    """OpenSSL's settings for one agent; making them costs 0.8 ms, most of it for reading our key."""
+    known = (identity.path, identity.certificate, certificate)
+    context = _contexts.get(known)
+    if context is None:
+        if len(_contexts) >= CONTEXTS_MOST:
+            _contexts.clear()
+        context = _contexts[known] = client_context(identity, certificate)
+    return context
 
 
 def dial(
@@ -133,7 +168,7 @@ def dial(
     try:
         shake_hands(sock, pipe, where, deadline=deadline, cancelled=cancelled, wake=wake)
     except HoldfastError as error:
-        say_alert(sock, pipe)
+        say_alert(sock, pipe, error)
         sock.close()
         raise security.told(error) from error.__cause__
     except BaseException:
@@ -183,12 +218,20 @@ def shake_hands(
         raise handshake_cut(where, (exc.strerror or str(exc)).lower()) from exc
 
 
-def say_alert(sock: socket.socket, pipe: TlsPipe) -> None:
-    """Tell the other side why, if the pipe has words for it."""
+def say_alert(sock: socket.socket, pipe: TlsPipe, error: HoldfastError) -> None:
+    """Tell the other side why, if OpenSSL has an alert for it."""
     try:
-        sock.send(pipe.outgoing())
+        sock.send(alert(pipe, error))
     except OSError:
         return  # it has gone
+
+
+def alert(pipe: TlsPipe, error: HoldfastError) -> bytes:
+    """The last words of a handshake that failed with ``error``.
+
+    None where it was us who compared the certificate: what lies ready then would finish the handshake, with our key.
+    """
+    return b"" if error.__cause__ is None else pipe.outgoing()
 
 
 def handshake_overdue(where: Address) -> ConnectFailed:
