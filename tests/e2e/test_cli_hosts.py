@@ -347,3 +347,27 @@ def test_names_are_completed(tmp_path: Path) -> None:
     assert completed(cli, "holdfast ps -H web") == ["web1", "web2"]
     assert completed(cli, "holdfast host rm ") == ["db", "web1", "web2"]
     assert not (tmp_path / "state").exists(), "nobody is asked, and no agent started"
+
+
+def test_a_bad_network_changes_no_byte(two: TwoMachines) -> None:
+    proxy = two.client.popen("lab", "chaos", "--to", two.address, "--mean-bytes", "256K", "--seed", "3", "--json")
+    assert proxy.stdout is not None
+    assert proxy.stderr is not None
+    try:
+        address = json.loads(proxy.stdout.readline())["address"]
+        # By hand: the enrolment itself would be cut early one time in ten, and is asked for again by a person.
+        two.enrol()
+        point_to(two, int(address.rpartition(":")[2]))
+        done = two.client("run", "web1", "--", "seq", "400000")
+        assert done.returncode == 0, done.stderr
+        assert done.stdout == b"".join(b"%d\n" % number for number in range(1, 400001))
+        lines = done.stderr.decode().splitlines()
+        assert any(line.startswith("holdfast: connected again") for line in lines), lines
+        assert {line.partition(":")[0] for line in lines} == {"holdfast"}
+    finally:
+        proxy.send_signal(signal.SIGINT)
+        out, err = proxy.communicate(timeout=20)
+    assert (proxy.returncode, err) == (0, b"")
+    summary = json.loads(out.splitlines()[-1])
+    assert summary["event"] == "summary"
+    assert sum(summary["cuts"].values()) >= 2
