@@ -10,10 +10,10 @@ import os
 import signal
 import socket
 import subprocess
-import tempfile
+import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import IO, Final
 
 from holdfast.errors import ConnectFailed
@@ -23,6 +23,10 @@ LEAVE_S: Final = 0.5
 """What ssh gets to leave by itself when its input has ended; then TERM, then KILL."""
 WORDS_BYTES: Final = 4096
 """How much of ssh's standard error is looked at for a message."""
+ERRORS_BYTES: Final = 64 * 1024
+"""How much of it is kept: the other machine can write there too, for as long as the connection lasts."""
+DEAF: Final = ("/bin/sh", "-c", "trap '' INT; exec \"$@\"", "sh")
+"""Starts a program that ignores SIGINT, as does all that it starts in turn: a proxy that is a script, too."""
 DIED: Final = 255
 """ssh's own exit status for an error of its own (ssh(1))."""
 
@@ -68,7 +72,8 @@ class SshLink:
         except subprocess.TimeoutExpired:
             status = None
         said = self._last_words()
-        if status == 127 or "not found" in said:
+        # A shell that finds no program says so by 127 (POSIX), csh by 1; ssh itself also misses files, keys and names.
+        if status == 127 or (status not in (None, DIED) and "not found" in said.lower()):
             return ConnectFailed(
                 f"{self._where}: holdfast is not installed there, or not in the PATH of a login without a terminal"
                 f" (set `remote` in hosts.toml); it said: {said or 'nothing'}",
@@ -101,8 +106,9 @@ class SshLink:
     def _last_words(self) -> str:
         """The last line of its standard error, without control characters."""
         try:
-            size = os.fstat(self._errors.fileno()).st_size
-            text = os.pread(self._errors.fileno(), WORDS_BYTES, max(0, size - WORDS_BYTES)).decode("utf-8", "replace")
+            written = os.lseek(self._errors.fileno(), 0, os.SEEK_CUR)  # ssh's descriptor and ours share the offset
+            begin = max(0, written - WORDS_BYTES)
+            text = os.pread(self._errors.fileno(), written - begin, begin).decode("utf-8", "replace")
         except (OSError, ValueError):
             return ""
         lines = ["".join(filter(str.isprintable, line)).strip() for line in text.splitlines()]
@@ -122,19 +128,46 @@ def open(address: Address, *, remote: str = "holdfast", timeout_s: float) -> Ssh
     Raises:
         ConnectFailed: there is no ssh on this machine, or it cannot be started; layer ``ssh``.
     """
-    ours, theirs = socket.socketpair()
-    errors = tempfile.TemporaryFile()  # noqa: SIM115
-    try:
-        with theirs, _interrupts_held():
-            words = command(address, remote=remote, terminal=_has_terminal())
-            end = theirs.fileno()
-            process = subprocess.Popen(words, stdin=end, stdout=end, stderr=errors.fileno())
-    except OSError as exc:
-        ours.close()
-        errors.close()
-        reason = "there is no ssh on this machine" if isinstance(exc, FileNotFoundError) else str(exc.strerror)
-        raise ConnectFailed(f"{address.text}: {reason}", layer="ssh") from exc
+    program = _find()
+    if program is None:
+        raise ConnectFailed(f"{address.text}: there is no ssh on this machine", layer="ssh")
+    words = [*DEAF, program, *command(address, remote=remote, terminal=_has_terminal())[1:]]
+    with ExitStack() as kept:
+        try:
+            ours, theirs = socket.socketpair()
+            kept.callback(ours.close)
+            with theirs, _interrupts_held():
+                errors = kept.enter_context(_errors_file())
+                end = theirs.fileno()
+                process = subprocess.Popen(words, stdin=end, stdout=end, stderr=errors.fileno())
+        except OSError as exc:
+            raise ConnectFailed(f"{address.text}: cannot start ssh: {exc.strerror}", layer="ssh") from exc
+        kept.pop_all()
     return SshLink(ours, process, errors, address.text)
+
+
+def _errors_file() -> IO[bytes]:
+    """Where ssh's standard error goes: on Linux memory of a fixed size, so that nobody fills a disk of ours."""
+    if sys.platform != "linux":
+        import tempfile
+
+        return tempfile.TemporaryFile()
+    import fcntl
+
+    fd = os.memfd_create("holdfast-ssh", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+    file = os.fdopen(fd, "w+b", buffering=0)
+    os.truncate(fd, ERRORS_BYTES)
+    fcntl.fcntl(fd, fcntl.F_ADD_SEALS, fcntl.F_SEAL_GROW | fcntl.F_SEAL_SHRINK)  # a write beyond fails: fcntl(2)
+    return file
+
+
+def _find() -> str | None:
+    """The user's ssh: the first in the PATH."""
+    for directory in os.get_exec_path():
+        path = os.path.join(directory, "ssh")
+        if os.path.isfile(path) and os.access(path, os.X_OK):
+            return path
+    return None
 
 
 def _has_terminal() -> bool:
@@ -147,9 +180,10 @@ def _has_terminal() -> bool:
 
 @contextmanager
 def _interrupts_held() -> Iterator[None]:
-    """A child that is started meanwhile does not hear SIGINT: the mask of a thread is inherited through exec.
+    """A child that is started meanwhile does not hear SIGINT, until it ignores it: exec(2) keeps the thread's mask.
 
     A process group of its own would do that too, but a background group may not read from the terminal (tty_ioctl(4)).
+    The mask alone is not enough: shells clear it in the children that they fork.
     """
     if not hasattr(signal, "pthread_sigmask"):
         yield
