@@ -20,8 +20,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from holdfast.lab.chaos import ChaosProxy
 from tools import demo_command
-from tools.cutting_proxy import CuttingProxy
 from tools.demo_parts import BrokenPromise, Client, Stage, processes_mentioning, promise
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -68,7 +68,7 @@ class Demo:
         """Everything, in order."""
         self.holdfast("agent", "start")
         self.stage.tell("A private agent was started in an empty folder.")
-        with CuttingProxy(str(self.folder / "link.sock"), str(self.state_dir / "agent.sock")) as proxy:
+        with ChaosProxy(f"unix://{self.folder}/link.sock", f"unix://{self.state_dir}/agent.sock") as proxy:
             first = self.start(proxy)
             self.cut_twice(first, proxy)
             self.kill_client(first)
@@ -81,12 +81,12 @@ class Demo:
         self.check(job, first, second, code)
         self.leave()
 
-    def start(self, proxy: CuttingProxy) -> Client:
+    def start(self, proxy: ChaosProxy) -> Client:
         """The command, through a link that can be cut."""
         command = [sys.executable, demo_command.__file__, self.seed, str(LINES), str(SECONDS), str(self.marks)]
-        return self.client("first client", "run", "--label", LABEL, f"unix://{proxy.path}", "--", *command)
+        return self.client("first client", "run", "--label", LABEL, proxy.address, "--", *command)
 
-    def cut_twice(self, client: Client, proxy: CuttingProxy) -> None:
+    def cut_twice(self, client: Client, proxy: ChaosProxy) -> None:
         """Drop the link twice; the client has to go on by itself."""
         for step, down_s in (("first cut", 0.0), ("second cut", 1.0)):
             client.wait_for(int(STEPS[step] * len(self.stdout)))

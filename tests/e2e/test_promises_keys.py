@@ -9,11 +9,11 @@ import pytest
 
 import holdfast
 from holdfast.client.calls import run_request, start_detached, uuid7
+from holdfast.lab.chaos import ChaosProxy
 from holdfast.wire.messages import ErrorCode
 from tests.e2e.harness.storm import Killer
 from tests.e2e.harness.work import starts
 from tests.e2e.harness.world import World
-from tools.cutting_proxy import CuttingProxy
 
 DAY_S = 86_400.0
 
@@ -25,8 +25,8 @@ def test_keys_over_cut_links_and_killed_agents(world: World) -> None:
     seen: list[dict[str, str]] = [{}, {}]
     gate, connected = threading.Barrier(2), threading.Barrier(3)
 
-    def ask(proxy: CuttingProxy, ids: dict[str, str]) -> None:
-        with holdfast.connect(f"unix://{proxy.path}", timeout=20.0) as host:
+    def ask(proxy: ChaosProxy, ids: dict[str, str]) -> None:
+        with holdfast.connect(proxy.address, timeout=20.0) as host:
             connected.wait(30)  # before its welcome, a client has nothing to resume
             for key in keys:
                 gate.wait(30)
@@ -36,8 +36,8 @@ def test_keys_over_cut_links_and_killed_agents(world: World) -> None:
 
     killer, kills = Killer(world), 0
     with (
-        CuttingProxy(str(world.tmp_path / "one"), world.agent.socket_path) as one,
-        CuttingProxy(str(world.tmp_path / "two"), world.agent.socket_path) as two,
+        ChaosProxy(f"unix://{world.tmp_path}/one", f"unix://{world.agent.socket_path}") as one,
+        ChaosProxy(f"unix://{world.tmp_path}/two", f"unix://{world.agent.socket_path}") as two,
     ):
         clients = [threading.Thread(target=ask, args=(proxy, ids)) for proxy, ids in zip((one, two), seen, strict=True)]
         for client in clients:

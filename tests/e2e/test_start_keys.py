@@ -17,8 +17,8 @@ import pytest
 import holdfast
 import holdfast.aio as aio
 from holdfast.errors import Conflict, HoldfastError
+from holdfast.lab.chaos import ChaosProxy
 from tests.conftest import AgentUnderTest
-from tools.cutting_proxy import CuttingProxy
 
 KEYS = 500
 ASKED_PER_CLIENT = 2
@@ -26,14 +26,14 @@ ASKED_PER_CLIENT = 2
 AT_ONCE = 16
 
 
-async def _ask_all(path: str, keys: list[str], marks: Path, connected: threading.Barrier) -> dict[str, set[str]]:
+async def _ask_all(address: str, keys: list[str], marks: Path, connected: threading.Barrier) -> dict[str, set[str]]:
     """One client: asks for every key, several at once; the job ids it was given for each.
 
     The cuts begin when both clients are connected: before its welcome, a client has nothing to resume.
     """
     seen: dict[str, set[str]] = {key: set() for key in keys}
     places = asyncio.Semaphore(AT_ONCE)
-    async with aio.connect(f"unix://{path}", timeout=30.0) as host:
+    async with aio.connect(address, timeout=30.0) as host:
         await asyncio.to_thread(connected.wait, 30)
 
         async def ask(key: str) -> None:
@@ -48,7 +48,7 @@ async def _ask_all(path: str, keys: list[str], marks: Path, connected: threading
 
 
 def _cut_now_and_then(
-    proxy: CuttingProxy, dice: random.Random, connected: threading.Barrier, over: threading.Event
+    proxy: ChaosProxy, dice: random.Random, connected: threading.Barrier, over: threading.Event
 ) -> None:
     connected.wait(30)
     while not over.wait(dice.uniform(0.005, 0.05)):
@@ -67,8 +67,8 @@ def test_two_clients_over_cut_links_start_each_key_once(agent: AgentUnderTest, t
     over = threading.Event()
     connected = threading.Barrier(4)
     with (
-        CuttingProxy(str(tmp_path / "one.sock"), agent.socket_path) as one,
-        CuttingProxy(str(tmp_path / "two.sock"), agent.socket_path) as two,
+        ChaosProxy(f"unix://{tmp_path}/one.sock", f"unix://{agent.socket_path}") as one,
+        ChaosProxy(f"unix://{tmp_path}/two.sock", f"unix://{agent.socket_path}") as two,
     ):
         cutters = [
             threading.Thread(target=_cut_now_and_then, args=(proxy, random.Random(dice.random()), connected, over))
@@ -79,7 +79,7 @@ def test_two_clients_over_cut_links_start_each_key_once(agent: AgentUnderTest, t
 
         async def both() -> list[dict[str, set[str]]]:
             pairs = zip((one, two), asked, strict=True)
-            return await asyncio.gather(*(_ask_all(proxy.path, mine, marks, connected) for proxy, mine in pairs))
+            return await asyncio.gather(*(_ask_all(proxy.address, mine, marks, connected) for proxy, mine in pairs))
 
         began = time.monotonic()
         try:
