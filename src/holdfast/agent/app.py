@@ -54,6 +54,8 @@ KEEPER_AGAIN_S: Final = 0.2
 """After the keeper's death the agent starts another one so soon; longer after each failure."""
 COLLECT_AFTER: Final = 20_000
 """New containers between two looks of the garbage collector: jobs leave almost no cycles behind."""
+BIND_AGAIN_S: Final = 2.0
+"""After a crash an address that cannot be had is tried again so soon."""
 CANNOT_SERVE: Final = 73
 """Exit status of an agent that cannot use its directory, an address or a key (EX_CANTCREAT, sysexits.h)."""
 JOURNAL_TROUBLE: Final = 74
@@ -83,7 +85,7 @@ def run(*, state_dir: str, embedded: bool, keeper_fd: int | None, settings: Sett
     _raise_descriptor_limit()
     _leave_no_core()
     try:
-        bound = Bound(settings, embedded=embedded, log=_say)
+        bound = Bound(settings, embedded=embedded, log=_say, restarted=keeper_fd is not None)
     except SettingsError as exc:
         _say(f"{exc}; nothing was started")
         return CANNOT_SERVE
@@ -195,7 +197,7 @@ class _App:
     def _open_keys(self) -> Keyring:
         logins = {login(os.getuid()), login(0)}
         keys = Keyring(self._state_dir, time.time, logins)
-        if self._bound.tls:
+        if self._bound.tls or self._bound.missing:
             keys.open()
             keep_large_blocks_apart()
         return keys
@@ -215,8 +217,19 @@ class _App:
         self._acceptor.listen_unix(path)
         for listener in self._bound.tls:
             self._acceptor.listen_tls(listener, keys)
+        if self._bound.missing:
+            self._loop.call_later(BIND_AGAIN_S, self._listen_again, keys)
         if self._bound.metrics is not None:
             self._metrics = Metrics(self._loop, self._bound.metrics, self._facts)
+
+    def _listen_again(self, keys: Keyring) -> None:
+        if self._stopping.is_set():
+            return
+        for listener in self._bound.again():
+            self._acceptor.listen_tls(listener, keys)
+            _say(f"agent {os.getpid()} serves {self._acceptor.addresses[-1]}")
+        if self._bound.missing:
+            self._loop.call_later(BIND_AGAIN_S, self._listen_again, keys)
 
     def _facts(self) -> tuple[dict[str, int], dict[str, int]]:
         """Counters and gauges for Prometheus."""
@@ -320,7 +333,9 @@ class _App:
             peer.tick(now)
         if not self._embedded:
             return
-        busy = bool(self._board.jobs or self._service.peers or self._bound.tls or self._bound.metrics)
+        busy = bool(
+            self._board.jobs or self._service.peers or self._bound.tls or self._bound.missing or self._bound.metrics
+        )
         if busy or self._idle_since is None:
             self._idle_since = None if busy else now
         elif now - self._idle_since >= self._settings.idle_exit_s:

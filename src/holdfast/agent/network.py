@@ -32,6 +32,7 @@ class Bound:
         settings: ``listen``, ``metrics`` and ``any_address`` count.
         embedded: A private agent: it opens only what its own command line asks for, whatever the file says.
         log: Takes one line for the agent's log.
+        restarted: Its keeper has started it: jobs need it, so an address that cannot be had now is left for ``again``.
 
     Raises:
         SettingsError: an address that cannot be used; nothing is left bound.
@@ -39,16 +40,20 @@ class Bound:
     Attributes:
         tls: Listening sockets for enrolled keys.
         metrics: The one for Prometheus, or None.
+        missing: Addresses that are to be tried again.
     """
 
-    def __init__(self, settings: Settings, *, embedded: bool, log: Callable[[str], None]) -> None:
+    def __init__(
+        self, settings: Settings, *, embedded: bool, log: Callable[[str], None], restarted: bool = False
+    ) -> None:
         self._settings = settings
         self._log = log
         self.tls: list[socket.socket] = []
         self.metrics: socket.socket | None = None
+        self.missing: list[str] = []
         try:
             for text in settings.listen if self._asked("listen", embedded) else ():
-                self.tls.append(self._bind(text, *_tls_place(text)))
+                self._listen(text, restarted)
             if settings.metrics and self._asked("metrics", embedded):
                 if importlib.util.find_spec("prometheus_client") is None:
                     raise SettingsError("--metrics needs prometheus-client: pip install 'holdfast[metrics]'")
@@ -56,6 +61,25 @@ class Bound:
         except BaseException:
             self.close()
             raise
+
+    def _listen(self, text: str, restarted: bool) -> None:
+        try:
+            self.tls.append(self._bind(text, *_tls_place(text)))
+        except SettingsError as exc:
+            if not restarted:
+                raise
+            self._log(f"{exc}; it is tried again")
+            self.missing.append(text)
+
+    def again(self) -> list[socket.socket]:
+        """Try what is missing; gives the sockets that could be bound now."""
+        before, missing, self.missing = len(self.tls), self.missing, []
+        for text in missing:
+            try:
+                self.tls.append(self._bind(text, *_tls_place(text)))
+            except SettingsError:
+                self.missing.append(text)
+        return self.tls[before:]
 
     def _asked(self, field: str, embedded: bool) -> bool:
         return not embedded or self._settings.origins.get(field) == FLAG
@@ -66,6 +90,8 @@ class Bound:
         if origins.get("listen") == FLAG:
             for listener in self.tls:
                 found += ["--listen", f"tls://{tcp.format_peer(listener.getsockname())}"]
+            for text in self.missing:
+                found += ["--listen", text]
         if origins.get("metrics") == FLAG and self.metrics is not None:
             found += ["--metrics", tcp.format_peer(self.metrics.getsockname())]
         if self._settings.any_address:

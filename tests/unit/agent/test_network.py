@@ -61,6 +61,25 @@ def test_a_second_address_that_is_taken_leaves_nothing_bound() -> None:
             bound(listen=("tls://127.0.0.1:0", f"tls://127.0.0.1:{port}"))
 
 
+def test_an_agent_that_its_keeper_restarted_serves_without_an_address_that_it_cannot_have_yet() -> None:
+    said: list[str] = []
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        text = f"tls://127.0.0.1:{taken.getsockname()[1]}"
+        settings = Settings(state_dir="", config_dir="", cache_dir="", listen=(text,), origins={"listen": FLAG})
+        made = Bound(settings, embedded=False, log=said.append, restarted=True)
+        assert made.tls == []
+        assert "tried again" in said[0]
+        assert made.again() == []
+        assert made.argv() == ["--listen", text]
+    (listener,) = made.again()
+    try:
+        assert f"tls://127.0.0.1:{listener.getsockname()[1]}" == text
+        assert made.missing == []
+        assert made.argv() == ["--listen", text]
+    finally:
+        made.close()
+
+
 @pytest.mark.parametrize("text", ["unix:///x", "local", "ssh://box", "name", "tls://", "tls://127.0.0.1:x"])
 def test_what_is_no_address_to_listen_on_is_refused(text: str) -> None:
     with pytest.raises(SettingsError, match="cannot listen"):
