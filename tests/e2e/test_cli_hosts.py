@@ -350,7 +350,7 @@ def test_names_are_completed(tmp_path: Path) -> None:
 
 
 def test_a_bad_network_changes_no_byte(two: TwoMachines) -> None:
-    proxy = two.client.popen("lab", "chaos", "--to", two.address, "--mean-bytes", "256K", "--seed", "3", "--json")
+    proxy = two.client.popen("lab", "chaos", "--to", two.address, "--mean-bytes", "1M", "--seed", "3", "--json")
     assert proxy.stdout is not None
     assert proxy.stderr is not None
     try:
@@ -358,9 +358,9 @@ def test_a_bad_network_changes_no_byte(two: TwoMachines) -> None:
         # By hand: the enrolment itself would be cut early one time in ten, and is asked for again by a person.
         two.enrol()
         point_to(two, int(address.rpartition(":")[2]))
-        done = two.client("run", "web1", "--", "seq", "400000")
+        done = two.client("run", "web1", "--", "seq", "1200000")
         assert done.returncode == 0, done.stderr
-        assert done.stdout == b"".join(b"%d\n" % number for number in range(1, 400001))
+        assert done.stdout == b"".join(b"%d\n" % number for number in range(1, 1200001))
         lines = done.stderr.decode().splitlines()
         assert any(line.startswith("holdfast: connected again") for line in lines), lines
         assert {line.partition(":")[0] for line in lines} == {"holdfast"}
