@@ -9,6 +9,7 @@ import socket
 import ssl
 import subprocess
 import time
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -475,6 +476,20 @@ def test_every_address_is_served_when_that_is_said_and_is_warned_of(agent: Agent
         net.stop()
 
 
+def test_prometheus_reads_the_counters(agent: AgentUnderTest, time_limit: None) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    net = NetAgent(agent, "--listen", "tls://127.0.0.1:0", "--metrics", f"127.0.0.1:{port}")
+    try:
+        refused(net.port, None)
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
+            text = answer.read().decode()
+        assert re.search(r"^holdfast_network_unauthenticated_total 1\.0$", text, re.MULTILINE)
+        assert re.search(r"^holdfast_jobs 0\.0$", text, re.MULTILINE)
+    finally:
+        net.stop()
+
+
 def test_it_leaves_within_ten_seconds_with_clients_connected(net: NetAgent, keys: tuple[Key, Key]) -> None:
     net.enrolled(keys[0])
     with Line(net.port, keys[0]) as line, socket.create_connection(("127.0.0.1", net.port)):
@@ -483,6 +498,20 @@ def test_it_leaves_within_ten_seconds_with_clients_connected(net: NetAgent, keys
         begin = time.monotonic()
         assert net.process.wait(10) == 0
         assert time.monotonic() - begin <= 10
+
+
+def test_when_a_key_was_last_seen_is_known_to_the_next_agent(net: NetAgent, keys: tuple[Key, Key]) -> None:
+    net.enrolled(keys[0])
+    with Line(net.port, keys[0]) as line:
+        line.greet()
+    eventually(lambda: net.network("remote_now") == 0)
+    net.process.terminate()
+    assert net.process.wait(10) == 0
+    net.process = net.start()
+    with net.owner() as host:
+        (principal,) = host.principals()
+    assert principal.seen_unix_s is not None
+    assert 0 <= time.time() - principal.seen_unix_s < 60
 
 
 def test_agent_and_keeper_leave_no_core_and_commands_keep_their_limit(net: NetAgent) -> None:

@@ -125,7 +125,7 @@ class _App:
         loop = asyncio.get_running_loop()
         self._loop = loop
         try:
-            keys = self._open_keys()
+            keys = self._keys = self._open_keys()
         except (IdentityError, StorageError) as exc:
             _say(f"{exc}; nothing was started")
             return CANNOT_SERVE
@@ -365,6 +365,10 @@ class _App:
             service.housekeeping.close()
         board.crew.bye()
         board.close()
+        try:
+            self._keys.principals.save()
+        except StorageError as exc:
+            _say(str(exc))
         self._journal.close(clean=True)
         self._guard.note("agent.stopped", {"pid": os.getpid()})
         self._guard.close()

@@ -68,7 +68,7 @@ def closing_words(code: int, text: str) -> bytes:
 class Handshake(ssl.SSLObject):
     """TLS as uvloop runs it, with the last word of a handshake that fails.
 
-    uvloop 0.22 tears the connection down without sending the alert that OpenSSL has written, so a client whose key is
+    uvloop (0.23) tears the connection down without sending the alert that OpenSSL has written, so a client whose key is
     not known would take its refusal for a cut, and come again for ever. Set as ``sslobject_class`` of the context
     (documented in ``ssl``); the socket is found by a context variable, which uvloop hands on to what it calls.
     """

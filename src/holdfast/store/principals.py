@@ -75,6 +75,7 @@ class Principals:
         self._by_name: dict[str, Enrolled] = {}
         self._by_certificate: dict[bytes, Enrolled] = {}
         self._by_fingerprint: dict[str, Enrolled] = {}
+        self._noted = False
         for principal in _read(path):
             self._put(principal)
 
@@ -117,14 +118,15 @@ class Principals:
         """Note that a principal was connected; written with the next change, or by ``save``."""
         principal = self._by_name[name]
         self._put(msgspec.structs.replace(principal, seen_unix_s=unix_s))
+        self._noted = True
 
     def save(self) -> None:
-        """Write what ``saw`` noted.
+        """Write what ``saw`` noted, if it did.
 
         Raises:
             StorageError: it could not be written.
         """
-        if self._by_name:
+        if self._noted:
             self._write(list(self))
 
     def _put(self, principal: Enrolled) -> None:
@@ -138,6 +140,7 @@ class Principals:
     def _write(self, principals: list[Enrolled]) -> None:
         data = msgspec.json.format(msgspec.json.encode(_File(VERSION, principals)), indent=1)
         replace_private_file(self._path, data + b"\n")
+        self._noted = False
 
 
 def replace_private_file(path: str, data: bytes) -> None:
