@@ -452,7 +452,7 @@ def far(
     if sshd.missing():
         pytest.skip(sshd.missing())
     agent.connect()
-    with sshd.Sshd(tmp_path / "sshd", sshd.far_env(agent.state_dir)) as running:
+    with sshd.Sshd(tmp_path / "sshd", agent.state_dir) as running:
         monkeypatch.setenv("PATH", f"{running.bin_dir}:{os.environ['PATH']}")
         yield running
 
