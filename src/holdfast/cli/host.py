@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -12,8 +13,9 @@ from holdfast.cli.hosts import host_document
 from holdfast.cli.invitations import read_invitation
 from holdfast.cli.options import DURATION, complete_names, json_flag
 from holdfast.cli.out import write_all
+from holdfast.cli.voice import Voice, is_terminal, wants_color
 from holdfast.config import Settings, load
-from holdfast.errors import SettingsError
+from holdfast.errors import HoldfastError, SettingsError
 
 if TYPE_CHECKING:
     from holdfast.client.hosts import HostEntry
@@ -65,14 +67,19 @@ def add(
     text = read_invitation(invitation)
     from holdfast.client.enrol import enrol
 
-    result, entry = enrol(
-        name,
-        text,
-        address=address,
-        config_dir=settings.config_dir,
-        as_name=as_name,
-        timeout_s=settings.connect_timeout_s,
-    )
+    try:
+        result, entry = enrol(
+            name,
+            text,
+            address=address,
+            config_dir=settings.config_dir,
+            as_name=as_name,
+            timeout_s=settings.connect_timeout_s,
+        )
+    except HoldfastError as exc:  # no command is at stake here, so nothing is said of whether one ran
+        color = wants_color(settings.color, os.environ, terminal=is_terminal(2))
+        Voice(color=color).error(f"{name}: {exc}")
+        return exit_codes.of_error(exc).code
     _say_added(entry, f"enrolled as {result.principal}, role {result.role}", as_json=as_json)
     return exit_codes.OK
 

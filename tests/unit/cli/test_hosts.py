@@ -18,7 +18,7 @@ from holdfast.cli.completion import host_names
 from holdfast.cli.host_ping import Timing, spread, timing_document, timing_lines, visible_lines
 from holdfast.client import enrol as enrolling
 from holdfast.client.hosts import HostEntry, Hosts
-from holdfast.errors import ConnectFailed, HoldfastError, InvitationError, Unauthorized
+from holdfast.errors import ConnectFailed, HoldfastError, InvitationError, OutcomeUnknown, Unauthorized
 from holdfast.wire.messages import Welcome
 from tests.unit.cli.conftest import Call
 from tests.unit.cli.fake_host import FakeHost
@@ -198,6 +198,7 @@ def test_a_name_that_is_taken_is_refused_before_anybody_is_asked(call: Call, enr
         (InvitationError("this is not an invitation: its checksum is wrong", ran="no"), 125),
         (ConnectFailed("10.0.0.5:7420: connection refused", layer="port"), 255),
         (Unauthorized("the agent's key is not the invitation's", code=200), 255),
+        (OutcomeUnknown("the connection broke before the answer: try the same invitation again"), 255),
     ],
 )
 def test_an_enrolment_that_fails_is_one_line_without_the_secret(
@@ -206,7 +207,7 @@ def test_an_enrolment_that_fails_is_one_line_without_the_secret(
     enrolment.error = error
     outcome = call("host", "add", "web1", SECRET)
     assert (outcome.code, outcome.out) == (code, b"")
-    assert str(error) in outcome.err
+    assert outcome.err == f"holdfast: web1: {error}\n"
     assert outcome.err.count("\n") == 1
     assert SECRET not in outcome.err
 
