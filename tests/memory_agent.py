@@ -216,6 +216,15 @@ class AgentConnection:
         if isinstance(request, m.Shutdown):
             self.link.respond(stream, m.DoneAnswer())
             return
+        if isinstance(request, m.Invite):
+            self.link.respond(stream, m.InviteAnswer("hf1.x", "0" * 16, request.role, request.ttl_s))
+            return
+        if isinstance(request, m.Principals):
+            self.link.respond(stream, m.PrincipalsAnswer(()))
+            return
+        if isinstance(request, m.Revoke):
+            self.link.respond(stream, m.RevokeAnswer(request.principal, 1, 0, int(request.jobs)))
+            return
         job = self.agent.find(request.job)
         if job is None:
             self.link.fail(stream, m.Failure(m.ErrorCode.NOT_FOUND, f"no job {request.job}"))

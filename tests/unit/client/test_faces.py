@@ -175,6 +175,21 @@ def test_the_small_operations(play: Play, served: SocketAgent) -> None:
     play(scenario)
 
 
+def test_who_may_come_is_asked_and_changed(play: Play, served: SocketAgent) -> None:
+    async def scenario(host: Any) -> None:
+        invited = await host.invite(role="viewer", ttl=5.0, address="tls://a:1")
+        assert (invited.invitation, invited.role, invited.expires_unix_s) == ("hf1.x", "viewer", 5.0)
+        assert await host.principals() == ()
+        assert (await host.revoke("anna@box", jobs=True)).jobs_stopped == 1
+        assert served.agent.requests == [
+            m.Invite("viewer", 5.0, "tls://a:1"),
+            m.Principals(),
+            m.Revoke("anna@box", True),
+        ]
+
+    play(scenario)
+
+
 def test_jobs_are_paged(play: Play, served: SocketAgent) -> None:
     async def scenario(host: Any) -> None:
         for _ in range(12):

@@ -56,7 +56,7 @@ def test_it_reaches_the_session(
     ("address", "watched"), [("local", False), ("unix:///a", False), ("tls://a", True), ("ssh://a", True)]
 )
 def test_who_listens(address: str, watched: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    watch = FakeWatch()
+    watch: Any = FakeWatch()
     monkeypatch.setattr("holdfast.transport.netwatch.open", lambda: watch)
     connector = Connector(address, parse(address), 1.0)
     assert (connector.watch_network() is watch) is watched

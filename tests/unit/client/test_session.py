@@ -48,7 +48,7 @@ class Duel:
     def heard(self) -> list[object]:
         """What the agent is told now."""
         self.agent.receive_data(self.session.data_to_send(), now=self.now)
-        events = []
+        events: list[object] = []
         while (event := self.agent.next_event()) is not None:
             events.append(event)
         return events
