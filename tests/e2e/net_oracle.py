@@ -39,7 +39,7 @@ class Key:
         own = "hf:" + base64.b32encode(hashlib.sha256(public).digest()[:20]).decode().lower()
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, own)])
         signer = self if issuer is None else issuer
-        certificate = (
+        self.certificate: x509.Certificate = (
             x509.CertificateBuilder()
             .subject_name(subject)
             .issuer_name(subject if issuer is None else issuer.certificate.subject)
@@ -49,10 +49,9 @@ class Key:
             .not_valid_after(datetime.datetime(9999, 12, 31))
             .sign(signer.private, None)
         )
-        self.certificate = certificate
-        self.der = certificate.public_bytes(serialization.Encoding.DER)
+        self.der = self.certificate.public_bytes(serialization.Encoding.DER)
         self.pem = str(directory / f"{name}.pem")
-        pem = certificate.public_bytes(serialization.Encoding.PEM) + self.private.private_bytes(
+        pem = self.certificate.public_bytes(serialization.Encoding.PEM) + self.private.private_bytes(
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         )
         Path(self.pem).write_bytes(pem)

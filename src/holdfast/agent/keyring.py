@@ -11,6 +11,7 @@ Rules of this module:
 from __future__ import annotations
 
 import os
+import ssl
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
 
@@ -18,11 +19,10 @@ import msgspec
 
 from holdfast.agent.enrolment import OpenInvitation
 from holdfast.agent.stranger import Handshake
-from holdfast.errors import StorageError
+from holdfast.errors import IdentityError, StorageError
 from holdfast.store.principals import Enrolled, Principals, read_private_file, replace_private_file
 
 if TYPE_CHECKING:
-    import ssl
     from collections.abc import Callable
 
     from holdfast.transport.identity import Identity
@@ -156,6 +156,9 @@ class Keyring:
         from holdfast.transport.tls import server_context
 
         assert self._identity is not None
-        context = server_context(self._identity, self.principals.certificates())
+        try:
+            context = server_context(self._identity, self.principals.certificates())
+        except ssl.SSLError as exc:
+            raise IdentityError(f"{self.principals.path} or {self._identity_dir} holds an unusable key: {exc}") from exc
         context.sslobject_class = Handshake
         return context

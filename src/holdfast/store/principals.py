@@ -68,10 +68,13 @@ class Principals:
 
     Raises:
         StorageError: it cannot be read, is no such file, or can be read by others.
+
+    Attributes:
+        path: As given.
     """
 
     def __init__(self, path: str) -> None:
-        self._path = path
+        self.path = path
         self._by_name: dict[str, Enrolled] = {}
         self._by_certificate: dict[bytes, Enrolled] = {}
         self._by_fingerprint: dict[str, Enrolled] = {}
@@ -139,7 +142,7 @@ class Principals:
 
     def _write(self, principals: list[Enrolled]) -> None:
         data = msgspec.json.format(msgspec.json.encode(_File(VERSION, principals)), indent=1)
-        replace_private_file(self._path, data + b"\n")
+        replace_private_file(self.path, data + b"\n")
         self._noted = False
 
 

@@ -152,7 +152,10 @@ def test_so_many_invitations_are_open_at_once(world: World) -> None:
 
 
 def test_a_key_that_is_here_already_keeps_its_name_and_gets_the_new_role(world: World) -> None:
-    first, second = (world.enrolment.invite(bytes([n]) * 16, role, 600) for n, role in ((1, "viewer"), (2, "admin")))
+    first, second = (
+        world.enrolment.invite(bytes([1]) * 16, "viewer", 600),
+        world.enrolment.invite(bytes([2]) * 16, "admin", 600),
+    )
     world.enrolment.used(first.id, ANNA, "anna@box")
     assert world.enrolment.used(second.id, ANNA, "boss@box") == ("anna@box", "admin")
     assert world.known[fingerprint(ANNA)].role == "admin"

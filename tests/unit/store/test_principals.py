@@ -10,7 +10,6 @@ import msgspec
 import pytest
 
 from holdfast.errors import StorageError
-from holdfast.store import principals as store
 from holdfast.store.principals import Enrolled, Principals
 
 ANNA = Enrolled(
@@ -42,7 +41,7 @@ def test_the_file_is_private_from_the_first_instant(tmp_path: Path, monkeypatch:
         modes.append(os.fstat(fd).st_mode & 0o777)
         really(fd)
 
-    monkeypatch.setattr(store.os, "fsync", fsync)
+    monkeypatch.setattr(os, "fsync", fsync)
     before = os.umask(0)
     try:
         Principals(str(tmp_path / "p.json")).put(ANNA)
@@ -80,7 +79,7 @@ def test_a_failed_write_changes_nothing(tmp_path: Path, monkeypatch: pytest.Monk
     def full(fd: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(store.os, "fsync", full)
+    monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(StorageError, match="No space") as caught:
         principals.put(BERT)
     assert caught.value.full
