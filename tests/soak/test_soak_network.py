@@ -1,4 +1,4 @@
-"""The network at its worst, for long: ten thousand cuts, a cut at every byte, a hundred thousand hostile connections."""
+"""The network at its worst, for long: cuts by the thousand, at every byte, and hostile connections."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import AgentUnderTest
+from tests.e2e.test_net_cut_everywhere import FIRST_BYTES, cut_everywhere
 from tests.e2e.test_net_cuts import JOBS, WHOLE, cut_everything
 from tests.soak.conftest import Figures
 
@@ -32,3 +33,24 @@ def test_ten_thousand_cuts(
     figures("R1 silences that never end", "-", done["endless_silences"])
     figures("R1 bytes taken, all right", f">= {WHOLE.least_bytes}", f"{taken} in {seconds:.0f} s")
     figures("R1 starts of each job", "1", f"1, {JOBS} jobs")
+
+
+@pytest.mark.parametrize("time_limit", [900], indirect=True)
+@pytest.mark.parametrize("transport", ["tls", "unix"])
+def test_a_cut_after_each_of_the_first_4096_bytes(
+    agent: AgentUnderTest,
+    tmp_path: Path,
+    seed: int,
+    time_limit: None,
+    monkeypatch: pytest.MonkeyPatch,
+    figures: Figures,
+    transport: str,
+) -> None:
+    """R2 on real sockets."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    done = cut_everywhere(agent, tmp_path, seed, transport, range(1, FIRST_BYTES + 1))
+    figures(
+        f"R2 cut at each byte over {transport}",
+        f"{2 * FIRST_BYTES} runs, 0 faults",
+        f"{sum(done.cuts.values())} runs, 0 faults",
+    )
