@@ -119,8 +119,9 @@ class Peer(asyncio.BufferedProtocol):
             self._later_timer.cancel()
         if not self.link.closed:
             self.link.receive_data(b"", now=self._loop.time())
-        while self.link.next_event() is not None:
-            pass
+        while (event := self.link.next_event()) is not None:
+            if isinstance(event, DataReceived):  # what came of a frame before the cut counts
+                self._service.stdin_data(self, event.stream, event.offset, event.data)
         self._service.peer_gone(self)
         if self.on_lost is not None:
             self.on_lost(self)

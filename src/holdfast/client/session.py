@@ -171,7 +171,8 @@ class Session:
         """The transport broke."""
         self._now = now
         if self._link is not None:
-            self._link_gone(reason)
+            self._link.lost(reason, now=now)
+            self._take_events(self._link)
 
     def refused(self, error: HoldfastError, *, now: float) -> None:
         """The transport was taken away because of who we are, or who the agent is: final."""

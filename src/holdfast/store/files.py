@@ -54,7 +54,8 @@ class OutputFiles:
         """
         directory, path = self._directory(job), self.path(job, channel)
         try:
-            os.makedirs(directory, mode=0o700, exist_ok=True)
+            for folder in (self._jobs, directory):  # makedirs would make `jobs` as wide as the umask lets it
+                os.makedirs(folder, mode=0o700, exist_ok=True)
             if flush:
                 _flush_file(scratch)
             os.rename(scratch, path)

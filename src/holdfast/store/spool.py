@@ -22,8 +22,8 @@ STEP_BYTES = 1024 * 1024
 """What is read and hashed at a time: both calls release the interpreter for that long (about 0.5 ms)."""
 
 _NO_TRICKS: Final = os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
-"""A command of the same user may have put a link, a FIFO or a device in a file's place. O_NONBLOCK: opening a FIFO would
-wait for its other end (fifo(7)); on a plain file it has no effect."""
+"""A command of the same user may have put a link, a FIFO or a device in a file's place. O_NONBLOCK: opening a FIFO
+would wait for its other end (fifo(7)); on a plain file it has no effect."""
 
 
 class ByteSource(Protocol):

@@ -204,6 +204,11 @@ class FrameParser:
         with memoryview(chunk) as view:
             return Frame(type_, channel, stream, where, bytes(view[start:middle]), bytes(view[middle:end]))
 
+    def cut_short(self) -> Frame | None:
+        """The frame under way with as much of its body as came, or None; the parser is at its end afterwards."""
+        spread, self._spread = self._spread, None
+        return None if spread is None or spread.held < spread.header_bytes else spread.frame()
+
     @property
     def buffered_bytes(self) -> int:
         """Bytes held of a frame that is not complete yet."""

@@ -139,7 +139,7 @@ class Link:
         if self.closed:
             return
         if not data:
-            self._closed(END_OF_STREAM, "the connection ended")
+            self.lost("the connection ended", now=now)
             return
         self._heartbeat.received(now)
         parser, frames = self._parser, 0
@@ -153,6 +153,15 @@ class Link:
             self._storms.frames(frames, now)
         except RemoteProtocolError as error:
             self._break(error)
+
+    def lost(self, reason: str, *, now: float) -> None:
+        """No more bytes will come; what came of a DATA frame before the cut is delivered.
+
+        Otherwise a link that is cut more often than once a frame would never get on.
+        """
+        if not self.closed:
+            self._take_what_came(now)
+            self._closed(END_OF_STREAM, reason)
 
     def data_to_send(self) -> bytes:
         """All that is to be sent now, in one piece; empty when nothing is."""
@@ -179,8 +188,10 @@ class Link:
             self._send(encode_frame(_F.PING, position=int(now * 1000)))
             self._heartbeat.pinged(now)
         elif due is Due.SILENCE:
+            self._take_what_came(now)
             self._closed(SILENT, f"nothing received for {limits.SILENCE_S:g} s")
         elif due is Due.PROBE_UNANSWERED:
+            self._take_what_came(now)
             self._closed(SILENT, f"nothing received for {limits.PROBE_S:g} s after the network changed")
         elif due is Due.GREETING_OVERDUE:
             self.close(ErrorCode.DEADLINE, f"no greeting within {self._greeting_s:g} s")
@@ -374,6 +385,14 @@ class Link:
         if inflow is not None:
             inflow.received(frame.position, len(frame.body))
             self._events.append(DataReceived(frame.stream, frame.channel, frame.position, frame.body))
+
+    def _take_what_came(self, now: float) -> None:
+        frame = self._parser.cut_short()
+        if frame is not None and frame.type == _F.DATA and frame.body:
+            try:
+                self._on_data(frame, now)
+            except RemoteProtocolError:
+                return  # it would have been refused whole, too
 
     def _on_end(self, frame: Frame, now: float) -> None:
         inflow = self._streams.inflow(frame.stream, frame.channel)

@@ -1,4 +1,4 @@
-"""Enrolment: both cores against each other, against liars, and against an HMAC written here once more."""
+"""Enrolment (S17, S30): both cores against each other, against liars, and against an HMAC written here once more."""
 
 from __future__ import annotations
 

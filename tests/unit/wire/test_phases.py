@@ -1,4 +1,4 @@
-"""Which frame may come when: every type byte, in every phase, for both roles; the expectation is written out here."""
+"""Which frame may come when (S1, S27): every type byte, in every phase, for both roles; expected as written here."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Storms of cheap frames end their own connection; an honest client with a thousand streams never comes near."""
+"""S16: storms of cheap frames end their own connection; an honest client with a thousand streams never comes near."""
 
 from __future__ import annotations
 
