@@ -289,6 +289,7 @@ def test_ctrl_c_while_connecting(two: TwoMachines) -> None:
 
 
 def test_the_invitation_is_asked_for_and_not_shown_and_stands_in_no_list_of_processes(two: TwoMachines) -> None:
+    """S17."""
     invitation = two.invitation()
     main, side = pty.openpty()
     seen = bytearray()

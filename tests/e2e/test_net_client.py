@@ -306,6 +306,7 @@ def test_one_who_was_revoked_meanwhile_finds_out_when_the_line_is_back(
 def test_another_key_at_the_same_address_is_never_accepted(
     net: NetAgent, cutter: Cutter, config_dir: str, tmp_path: Path, play: Play
 ) -> None:
+    """S6, also in the middle of a resume."""
     admit(net, config_dir, port=cutter.port)
     other_dir = tmp_path / "other"
     other_dir.mkdir(mode=0o700)

@@ -1,4 +1,4 @@
-"""The guard: records before acts, refusals, the policy as it is now, an audit that cannot be written."""
+"""The guard (S23): records before acts, refusals, the policy as it is now, an audit that cannot be written."""
 
 from __future__ import annotations
 
