@@ -9,6 +9,8 @@ import pytest
 from tests.conftest import AgentUnderTest
 from tests.e2e.test_net_cut_everywhere import FIRST_BYTES, cut_everywhere
 from tests.e2e.test_net_cuts import JOBS, WHOLE, cut_everything
+from tests.e2e.test_net_hostile import GROWTH_KIB, attack
+from tests.e2e.test_net_hostile import WHOLE as HOSTILE
 from tests.soak.conftest import Figures
 
 pytestmark = pytest.mark.soak
@@ -54,3 +56,22 @@ def test_a_cut_after_each_of_the_first_4096_bytes(
         f"{2 * FIRST_BYTES} runs, 0 faults",
         f"{sum(done.cuts.values())} runs, 0 faults",
     )
+
+
+@pytest.mark.parametrize("time_limit", [1200], indirect=True)
+def test_a_hundred_thousand_hostile_connections(
+    agent: AgentUnderTest,
+    tmp_path: Path,
+    seed: int,
+    time_limit: None,
+    monkeypatch: pytest.MonkeyPatch,
+    figures: Figures,
+) -> None:
+    """F3: nothing breaks, nothing stays, and who is honest does not notice."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    outcome = attack(agent, tmp_path, seed, HOSTILE)
+    figures("F3 hostile connections", HOSTILE, f"{sum(outcome.done.values())} in {outcome.seconds:.0f} s")
+    figures("F3 agent's memory", f"+ <= {GROWTH_KIB} KiB", f"{outcome.grown_kib:+} KiB")
+    verdict = "" if outcome.judged else " (not judged: the machine was busy)"
+    figures("F3 honest requests, p99", "<= 100 ms", f"{outcome.p99_s * 1000:.1f} ms{verdict}")
+    figures("F3 honest connects, p99", "<= 500 ms", f"{outcome.connect_p99_s * 1000:.1f} ms{verdict}")
