@@ -28,6 +28,8 @@ assert _PREFIX.size == PREFIX_BYTES
 
 _SMALL_PIECE_BYTES: Final = 4096
 """Pieces below this size are gathered in one buffer: a peer that drips single bytes costs no object for each."""
+PART_BYTES: Final = 32 * 1024
+"""So much of a DATA frame is told as it comes: joining a frame of 256 KiB from its chunks would copy it once more."""
 
 
 class FrameType(IntEnum):
@@ -112,6 +114,23 @@ class _Spread:
         else:  # a view would keep a chunk alive that is mostly other frames
             self.pieces.append(chunk[start:end])
 
+    def may_come_in_parts(self, size: int) -> bool:
+        """Whether the next ``size`` bytes are better told as they are: body of DATA, with nothing held before them."""
+        if self.type != FrameType.DATA or self.held or self.header_bytes:
+            return False
+        return size >= PART_BYTES or size == self.missing
+
+    def part(self, chunk: Chunk, start: int, end: int) -> Frame:
+        """``chunk[start:end]`` as a frame of its own; what is missing then goes on behind it."""
+        size = end - start
+        where = self.where
+        self.missing -= size
+        self.where += size
+        if size == len(chunk) and isinstance(chunk, bytes):
+            return Frame(self.type, self.channel, self.stream, where, b"", chunk)
+        with memoryview(chunk) as view:
+            return Frame(self.type, self.channel, self.stream, where, b"", bytes(view[start:end]))
+
     def frame(self) -> Frame:
         """The frame, once nothing is missing."""
         if self.small:
@@ -130,13 +149,14 @@ class FrameParser:
     the bytes received of it, whatever the sizes of the chunks.
     """
 
-    __slots__ = ("_chunk", "_position", "_prefix", "_spread", "bounds")
+    __slots__ = ("_chunk", "_part", "_position", "_prefix", "_spread", "bounds")
 
     def __init__(self, bounds: Bounds) -> None:
         self.bounds = bounds
         self._chunk: Chunk = b""
         self._position = 0
         self._prefix = b""
+        self._part: Frame | None = None
         self._spread: _Spread | None = None
 
     def feed(self, data: Chunk) -> None:
@@ -145,23 +165,32 @@ class FrameParser:
         A mutable buffer may be used again by its owner as soon as ``next_frame`` has returned None.
         """
         spread = self._spread
+        self._chunk = data
         if spread is not None:
             self._position = end = min(len(data), spread.missing)
-            spread.add(data, 0, end)
+            if spread.may_come_in_parts(end):
+                self._part = spread.part(data, 0, end)
+                if not spread.missing:
+                    self._spread = None
+            else:
+                spread.add(data, 0, end)
         elif self._prefix:
-            data = self._prefix + data
+            self._chunk = self._prefix + data
             self._prefix = b""
             self._position = 0
         else:
             self._position = 0
-        self._chunk = data
 
     def next_frame(self) -> Frame | None:
-        """The next complete frame, or None when more bytes are needed.
+        """The next complete frame or large part of a DATA frame, or None when more bytes are needed.
 
         Raises:
             RemoteProtocolError: bad magic, undefined flag bits, a type that is illegal now, or a length over its bound.
         """
+        part = self._part
+        if part is not None:
+            self._part = None
+            return part
         spread = self._spread
         if spread is not None:
             if spread.missing:
@@ -194,6 +223,9 @@ class FrameParser:
         end = middle + body_bytes
         if end > len(chunk):
             spread = self._spread = _Spread(type_, channel, stream, where, header_bytes, header_bytes + body_bytes)
+            if spread.may_come_in_parts(len(chunk) - start):
+                self._position = len(chunk)
+                return spread.part(chunk, start, len(chunk))
             spread.add(chunk, start, len(chunk))
             self._chunk = b""
             self._position = 0
@@ -215,8 +247,3 @@ class FrameParser:
         if self._spread is not None:
             return PREFIX_BYTES + self._spread.held
         return len(self._prefix)
-
-    @property
-    def missing_bytes(self) -> int:
-        """Bytes that complete the frame under way, 0 where none is: a driver that reads just these saves a copy."""
-        return 0 if self._spread is None else self._spread.missing

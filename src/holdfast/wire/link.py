@@ -221,11 +221,6 @@ class Link:
         self._heartbeat.sent_at = now
 
     @property
-    def missing_bytes(self) -> int:
-        """Bytes that complete the frame under way, or 0; a blocking driver that reads just these saves a copy."""
-        return self._parser.missing_bytes
-
-    @property
     def closed(self) -> bool:
         """True once nothing more will be accepted; ``data_to_send`` may still hold a last CLOSE."""
         return self.phase is Phase.CLOSED
