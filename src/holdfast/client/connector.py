@@ -39,6 +39,10 @@ RECORD_BYTES: Final = 1 << 14
 """Most plain bytes of one TLS record (RFC 8446, 5.1)."""
 
 
+ADDRESS_GONE: Final = "this machine has lost the address that the connection was made from"
+"""Why a connection is given up that nothing can come back on."""
+
+
 class NotWelcomed(ConnectFailed):
     """The connection ended before the agent's welcome; nothing was asked yet."""
 

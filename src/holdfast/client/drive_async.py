@@ -18,7 +18,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final, TypeVar, cast
 
 from holdfast.client.calls import Call, shutdown
-from holdfast.client.connector import AGAIN_MOST_S, AGAIN_S, Connector, Dialled, NotWelcomed, fill
+from holdfast.client.connector import ADDRESS_GONE, AGAIN_MOST_S, AGAIN_S, Connector, Dialled, NotWelcomed, fill
 from holdfast.client.exchange import CallExchange, Exchange
 from holdfast.client.identity import SOFTWARE, fresh_key, instance_id, watch_forks
 from holdfast.client.session import LinkChange, Phase, Session
@@ -356,7 +356,11 @@ class Connection:
             self._loop.add_reader(self._network.fileno(), self._look_at, self._network)
 
     def _look_at(self, network: NetWatch) -> None:
+        from holdfast.transport.netwatch import is_ours
+
         if network.changed() and not self._closed:
+            if self._transport is not None and not is_ours(self._transport.get_extra_info("sockname")):
+                self._session.disconnected(ADDRESS_GONE, now=self._loop.time())
             self._session.network_changed(now=self._loop.time())
             self._after_input()
 

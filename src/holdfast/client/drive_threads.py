@@ -22,7 +22,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from holdfast.client.calls import Call, shutdown
-from holdfast.client.connector import AGAIN_MOST_S, AGAIN_S, Connector, Dialled, NotWelcomed, fill
+from holdfast.client.connector import ADDRESS_GONE, AGAIN_MOST_S, AGAIN_S, Connector, Dialled, NotWelcomed, fill
 from holdfast.client.exchange import CallExchange, Exchange
 from holdfast.client.identity import SOFTWARE, fresh_key, instance_id, watch_forks
 from holdfast.client.session import LinkChange, Phase, Session
@@ -394,8 +394,12 @@ class Connection:
         self._release_sockets()
 
     def _look_at(self, network: NetWatch) -> None:
+        from holdfast.transport.netwatch import is_ours
+
         if network.changed():
             with self._lock:
+                if self._sock is not None and not is_ours(self._sock.getsockname()):
+                    self._session.disconnected(ADDRESS_GONE, now=time.monotonic())
                 self._session.network_changed(now=time.monotonic())
                 self._after_input()
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import errno
 import socket
-from typing import Final
+from typing import Any, Final
 
 _LINK: Final = 0x1
 _IPV4_ADDRESS: Final = 0x10
@@ -64,3 +64,23 @@ def open() -> NetWatch | None:
         sock.close()
         return None
     return NetWatch(sock)
+
+
+def is_ours(local: Any) -> bool:
+    """Whether the local address of a connection is still one of this machine's.
+
+    Nothing can come back on a connection whose address has gone, and nobody tells it so. Asked of the kernel by binding
+    to it (EADDRNOTAVAIL, bind(2)); when in doubt, yes.
+
+    Args:
+        local: As ``getsockname`` gives it; that of a socket of another family is always ours.
+    """
+    if not isinstance(local, tuple) or len(local) < 2:
+        return True
+    family = socket.AF_INET6 if ":" in local[0] else socket.AF_INET
+    try:
+        with socket.socket(family, socket.SOCK_DGRAM) as probe:
+            probe.bind((local[0], 0, *local[2:]))
+    except OSError as exc:
+        return exc.errno != errno.EADDRNOTAVAIL
+    return True

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from holdfast.client.connector import Connector
+from holdfast.client.connector import ADDRESS_GONE, Connector
 from holdfast.client.session import Session
 from holdfast.transport.address import parse
 from tests.socket_agent import SocketAgent
@@ -50,6 +50,25 @@ def test_it_reaches_the_session(
 
     play(scenario)
     assert watch.fileno() == -1, "closed with the connection"
+
+
+@pytest.mark.parametrize("ours", [True, False])
+def test_a_connection_from_an_address_that_has_gone_is_given_up(
+    play: Callable[..., None], served: SocketAgent, monkeypatch: pytest.MonkeyPatch, ours: bool
+) -> None:
+    watch, changed = FakeWatch(), threading.Event()
+    reasons: list[str] = []
+    monkeypatch.setattr(Connector, "watch_network", lambda self: watch)
+    monkeypatch.setattr("holdfast.transport.netwatch.is_ours", lambda local: ours)
+    monkeypatch.setattr(Session, "disconnected", lambda self, reason, *, now: reasons.append(reason))
+    monkeypatch.setattr(Session, "network_changed", lambda self, *, now: changed.set())
+
+    async def scenario(host: Any) -> None:
+        watch.change()
+        assert await asyncio.to_thread(changed.wait, 10)
+        assert reasons == ([] if ours else [ADDRESS_GONE])
+
+    play(scenario)
 
 
 @pytest.mark.parametrize(

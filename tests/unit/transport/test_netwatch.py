@@ -42,3 +42,19 @@ def test_links_and_addresses_are_heard() -> None:
     words = ["unshare", "--net", sys.executable, "-c", IN_A_NAMESPACE]
     done = subprocess.run(words, capture_output=True, timeout=30)
     assert done.stdout == b"heard\n", done.stderr.decode()
+
+
+@pytest.mark.parametrize(
+    ("local", "ours"),
+    [
+        (("127.0.0.1", 4711), True),
+        (("192.0.2.7", 4711), False),
+        (("2001:db8::7", 4711, 0, 0), False),
+        ("/run/agent.sock", True),
+        ("", True),
+        (None, True),
+    ],
+)
+def test_an_address_is_ours_or_is_not(local: object, ours: bool) -> None:
+    """Addresses of RFC 5737 and RFC 3849 are nobody's."""
+    assert netwatch.is_ours(local) is ours
