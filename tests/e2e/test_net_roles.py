@@ -14,7 +14,7 @@ from tests.e2e.cli_harness import Cli, eventually
 NAMES = ("viewer", "runner", "operator", "admin")
 POLICY = """
 [principals."viewer@box"]
-sees = ["operator@box"]
+controls = ["operator@box"]          # more than a viewer can have: they see these jobs, and change none
 
 [principals."runner@box"]
 profiles = ["greet", "sleep"]
