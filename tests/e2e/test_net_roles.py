@@ -127,15 +127,19 @@ def test_a_viewer_looks_on(company: Company) -> None:
     assert company.by("viewer", "verify", job)[0] == 0
 
 
-@pytest.mark.parametrize("verb", ["logs", "attach", "wait", "verify", "stop", "kill", "rm", "retry"])
-def test_a_job_of_others_is_not_there(company: Company, verb: str) -> None:
-    """Forbidden and missing look the same: the words, the exit code, and nothing on standard output."""
-    job = company.starts("admin", "true")
-    code, out, words = company.by("operator", verb, job)
-    assert (code, out) == (1, "")
-    assert f"no such job: {job}" in words
-    assert (code, out, words.replace(job, NO_SUCH)) == company.by("operator", verb, NO_SUCH)
-    assert job not in company.by("operator", "ps", "-a", "-q")[1]
+def test_a_job_of_others_is_not_there(company: Company) -> None:
+    """Forbidden and missing look the same, running or ended: the words, the exit code, and nothing on standard output."""
+    running, ended = company.starts("admin", "sleep", "60"), company.starts("admin", "true")
+    assert company.by("admin", "wait", ended)[0] == 0
+    for verb in ("logs", "attach", "wait", "verify", "stop", "kill", "rm", "retry"):
+        missing = company.by("operator", verb, NO_SUCH)
+        assert missing[:2] == (1, ""), verb
+        assert f"no such job: {NO_SUCH}" in missing[2]
+        for job in (running, ended):
+            code, out, words = company.by("operator", verb, job)
+            assert (code, out, words.replace(job, NO_SUCH)) == missing, verb
+    assert not {running, ended} & set(company.by("operator", "ps", "-a", "-q")[1].split())
+    assert company.by("admin", "stop", running)[0] == 0
 
 
 def test_a_runner_starts_what_a_profile_allows(company: Company) -> None:
