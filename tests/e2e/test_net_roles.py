@@ -128,7 +128,7 @@ def test_a_viewer_looks_on(company: Company) -> None:
 
 
 def test_a_job_of_others_is_not_there(company: Company) -> None:
-    """Forbidden and missing look the same, running or ended: the words, the exit code, and nothing on standard output."""
+    """Forbidden and missing look the same, running or ended: words, exit code, and nothing on standard output."""
     running, ended = company.starts("admin", "sleep", "60"), company.starts("admin", "true")
     assert company.by("admin", "wait", ended)[0] == 0
     for verb in ("logs", "attach", "wait", "verify", "stop", "kill", "rm", "retry"):
