@@ -5,6 +5,7 @@ Rules of this module:
 * An invitation lets one key in, once. That key may ask again until the invitation expires and hears the same answer:
   the first answer may have been lost on the way. Any other key is refused.
 * Five wrong proofs burn an invitation, across restarts; an expired one is as one that never was.
+* A wrong proof costs the same whether its invitation exists or not: what is kept of it is kept later, either way.
 * It is used up on disk before the key is trusted: a crash in between costs a new invitation, never a second guest.
 * A name always has an ``@``, which logins of this host lack, so no enrolled key meets the jobs of a local user. A name
   that was ever given is not given to another key: that one gets a number behind it.
@@ -93,6 +94,7 @@ class Enrolment:
         guests: Who is enrolled.
         unix_s: Gives the time.
         save: Keeps the invitations that are open; called before anything is told to anybody. May raise what is ours.
+        save_later: Asks for a call of ``keep_tries`` a little later; called for each wrong proof.
         invitations: Those of the agent before.
     """
 
@@ -101,11 +103,13 @@ class Enrolment:
         guests: Guests,
         unix_s: Callable[[], float],
         save: Callable[[list[OpenInvitation]], None],
+        save_later: Callable[[], None],
         invitations: Iterable[OpenInvitation] = (),
     ) -> None:
         self._guests = guests
         self._unix_s = unix_s
         self._save = save
+        self._save_later = save_later
         self._open = {each.id: each for each in invitations}
 
     @property
@@ -149,13 +153,14 @@ class Enrolment:
 
     def failed(self, invitation: str) -> None:
         """Somebody named this invitation and could not prove that they have it."""
-        found = self._open.get(invitation)
-        if found is None:
-            return
-        del self._open[invitation]
-        if found.wrong + 1 < WRONG_TRIES:
+        found = self._open.pop(invitation, None)
+        if found is not None and found.wrong + 1 < WRONG_TRIES:
             self._open[invitation] = msgspec.structs.replace(found, wrong=found.wrong + 1)
-        with contextlib.suppress(HoldfastError):  # a full disk must not give further tries
+        self._save_later()
+
+    def keep_tries(self) -> None:
+        """Keep how many wrong proofs there were; on a full disk they count until the agent ends."""
+        with contextlib.suppress(HoldfastError):
             self._save(list(self._open.values()))
 
     def used(self, invitation: str, certificate: bytes, name: str) -> tuple[str, RoleName]:

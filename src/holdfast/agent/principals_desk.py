@@ -39,6 +39,8 @@ from holdfast.wire.messages import (
 )
 
 if TYPE_CHECKING:
+    import asyncio
+
     from holdfast.agent.accept import Acceptor
     from holdfast.agent.guard import Guard
     from holdfast.agent.keyring import Keyring
@@ -48,6 +50,10 @@ if TYPE_CHECKING:
     from holdfast.store.principals import Enrolled
     from holdfast.wire.requests import RoleName
 
+SAVE_TRIES_S: Final = 1.0
+"""Wrong proofs are kept so much later: after the answer, which must not tell by its time whether there was anything to
+keep, and many in one flush of the disk.
+"""
 _ED25519: Final = bytes.fromhex("302a300506032b6570032100")
 """How the SubjectPublicKeyInfo of an Ed25519 key begins (RFC 8410, section 4)."""
 
@@ -72,8 +78,9 @@ class PrincipalsDesk:
         self._acceptor = acceptor
         self._log = log
         self._enrolment = Enrolment(
-            _Careful(keys, service.guard), service.board.unix_s, self._save, keys.load_invitations()
+            _Careful(keys, service.guard), service.board.unix_s, self._save, self._save_later, keys.load_invitations()
         )
+        self._saving: asyncio.TimerHandle | None = None
         acceptor.on_enrol = self.guest_came
         service.offer({Invite: self.invite, Principals: self.list_principals, Revoke: self.revoke})
 
@@ -163,6 +170,14 @@ class PrincipalsDesk:
             self._acceptor.left(stranger, Offence.PROTOCOL)
         else:
             self._acceptor.left(stranger)
+
+    def _save_later(self) -> None:
+        if self._saving is None:
+            self._saving = self._board.loop.call_later(SAVE_TRIES_S, self._save_now)
+
+    def _save_now(self) -> None:
+        self._saving = None
+        self._enrolment.keep_tries()
 
     def _save(self, invitations: list[OpenInvitation]) -> None:
         with _as_refusal():

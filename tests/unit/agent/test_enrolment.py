@@ -33,7 +33,12 @@ class World:
         self.saved: list[list[OpenInvitation]] = []
         self.full = False
         self.order: list[str] = []
-        self.enrolment = Enrolment(self, lambda: self.now, self.save)
+        self.later = 0
+        self.enrolment = self.made()
+
+    def made(self, *invitations: OpenInvitation) -> Enrolment:
+        """An agent's enrolment that begins with these."""
+        return Enrolment(self, lambda: self.now, self.save, self.save_later, invitations)
 
     def of_key(self, key: str) -> Any:
         return self.known.get(key)
@@ -51,9 +56,12 @@ class World:
         self.order.append("saved")
         self.saved.append(list(invitations))
 
+    def save_later(self) -> None:
+        self.later += 1
+
     def again(self) -> None:
         """The agent is started again with what was kept."""
-        self.enrolment = Enrolment(self, lambda: self.now, self.save, self.saved[-1])
+        self.enrolment = self.made(*self.saved[-1])
 
 
 @pytest.fixture
@@ -103,9 +111,11 @@ def test_five_wrong_tries_burn_it_also_across_a_restart_and_on_a_full_disk(world
     invitation = world.enrolment.invite(SECRET, "viewer", 600)
     for _ in range(WRONG_TRIES - 2):
         world.enrolment.failed(invitation.id)
+    world.enrolment.keep_tries()
     world.again()
     world.full = True
     world.enrolment.failed(invitation.id)
+    world.enrolment.keep_tries()
     assert world.enrolment.secret_of(invitation.id) == SECRET
     world.enrolment.failed(invitation.id)
     assert world.enrolment.secret_of(invitation.id) is None
@@ -116,9 +126,22 @@ def test_five_wrong_tries_burn_it_also_across_a_restart_and_on_a_full_disk(world
 
 def test_wrong_tries_for_what_does_not_exist_change_nothing(world: World) -> None:
     world.enrolment.failed("00" * 8)
-    assert world.saved == []
+    world.enrolment.keep_tries()
+    assert world.saved == [[]]
     assert world.enrolment.secret_of("00" * 8) is None
     assert world.enrolment.role_of("00" * 8) is None
+
+
+def test_a_wrong_try_writes_nothing_at_once_and_asks_for_the_same_whether_there_is_such_an_invitation(
+    world: World,
+) -> None:
+    """Else the time of the answer tells which ids exist."""
+    invitation = world.enrolment.invite(SECRET, "viewer", 600)
+    kept = len(world.saved)
+    for id_ in (invitation.id, "00" * 8):
+        world.later = 0
+        world.enrolment.failed(id_)
+        assert (len(world.saved), world.later) == (kept, 1), id_
 
 
 def test_an_expired_invitation_is_as_one_that_never_was(world: World) -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from holdfast.agent.access import Role
 from holdfast.agent.keyring import Keyring
-from holdfast.agent.principals_desk import PrincipalsDesk
+from holdfast.agent.principals_desk import SAVE_TRIES_S, PrincipalsDesk
 from holdfast.errors import IdentityError
 from holdfast.transport.identity import load_or_make
 from holdfast.types import JobId, JobState
@@ -53,7 +53,7 @@ class Desk:
             certificate = load_or_make(str(world.state_dir / name)).certificate
             self.certificates[name] = certificate
             self.keys.take_in(name, certificate, fingerprint(certificate), "operator")
-        PrincipalsDesk(world.service, self.keys, self.doors, world.log.append)  # type: ignore[arg-type]
+        self.made = PrincipalsDesk(world.service, self.keys, self.doors, world.log.append)  # type: ignore[arg-type]
 
 
 @pytest.fixture
@@ -173,3 +173,21 @@ def test_a_file_with_such_a_certificate_is_one_clear_line(desk: Desk) -> None:
     path.write_text(path.read_text().replace('"certificate": "MI', '"certificate": "AA', 1))
     with pytest.raises(IdentityError, match=r"principals\.json"):
         Keyring(str(desk.world.state_dir), desk.world.unix_s).open()
+
+
+def test_wrong_tries_are_kept_a_little_later_many_at_once(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    owner = desk.world.client()
+    asked = owner.ask(m.Invite("viewer", 60.0, "box.example"))
+    desk.world.settle()
+    id_ = owner.answer(asked, m.InviteAnswer).id
+    kept: list[list[int]] = []
+    monkeypatch.setattr(desk.keys, "save_invitations", lambda opened: kept.append([each.wrong for each in opened]))
+    for _ in range(3):
+        desk.made._enrolment.failed(id_)
+    desk.world.settle()
+    assert kept == [], "not before the answer"
+    desk.world.advance(SAVE_TRIES_S)
+    assert kept == [[3]]
+    desk.made._enrolment.failed("00" * 8)
+    desk.world.advance(SAVE_TRIES_S)
+    assert kept == [[3], [3]], "the same for one that is none"
