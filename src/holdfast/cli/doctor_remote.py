@@ -83,9 +83,7 @@ def check_version(host: Host) -> Check:
 def check_policy(status: StatusAnswer) -> Check:
     """The agent's policy can be read. Pure."""
     if status.policy.startswith("invalid"):
-        return Check(
-            "policy", "fail", status.policy, "correct policy.toml there; until then everybody but admin is refused"
-        )
+        return Check("policy", "fail", status.policy, "correct policy.toml there; until then nobody else gets in")
     if not status.socket:
         return Check("policy", "ok", "not told to this role")
     return Check("policy", "ok", status.policy or "no file; roles alone decide")

@@ -10,9 +10,11 @@ import msgspec
 from holdfast.errors import (
     ConnectFailed,
     HoldfastError,
+    IdentityError,
     KeyChanged,
     ProtocolError,
     Refused,
+    SettingsError,
     Unauthorized,
     VersionMismatch,
 )
@@ -55,8 +57,10 @@ def layer_of(error: HoldfastError, layers: tuple[str, ...]) -> str:
         return layer
     if isinstance(error, VersionMismatch | ProtocolError):
         return "version"
-    if isinstance(error, Unauthorized | KeyChanged) and "key" in layers:
+    if isinstance(error, Unauthorized | KeyChanged | IdentityError) and "key" in layers:
         return "key"
+    if isinstance(error, SettingsError):
+        return layers[0]  # hosts.toml, which says what the name stands for
     if isinstance(error, Refused) and "policy" in layers:
         return "policy"
     return [name for name in layers if name in ON_THE_WAY][-1]
@@ -81,7 +85,8 @@ def broken(
     for name in layers:
         if name == culprit:
             text = str(error)
-            yield Check(name, "fail", text, "" if "`" in text else ADVICE[name])  # it may say itself what to type
+            told = "`" in text or isinstance(error, IdentityError | SettingsError)  # it says itself what to do
+            yield Check(name, "fail", text, "" if told else ADVICE[name])
             state = "skip"
         elif name in untried:
             yield Check(name, "skip", f"not tried, because {culprit} failed before")

@@ -6,12 +6,14 @@ Rules:
   at once can spoil it. Where it is a link, what it points to is replaced.
 * A certificate lies in a file named by its own fingerprint; one that does not have that fingerprint is not used.
 * A name never gets another key: that is what an attacker in between would need. It is removed first, by a person.
+* A file that others can write is refused: whoever puts an address and a key there is believed.
 """
 
 from __future__ import annotations
 
 import fcntl
 import os
+import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final
@@ -206,6 +208,9 @@ class Hosts:
     def _read(self) -> str:
         try:
             with open(self.path, encoding="utf-8", newline="") as file:
+                _check_owner(self.path, os.fstat(file.fileno()))
+                directory = os.path.dirname(os.path.realpath(self.path))
+                _check_owner(directory, os.stat(directory))
                 return file.read()
         except (FileNotFoundError, NotADirectoryError):
             return ""
@@ -244,6 +249,17 @@ def not_enrolled(what: str) -> Unauthorized:
         f"`holdfast host add NAME INVITE` here",
         code=200,
     )
+
+
+def _check_owner(path: str, found: os.stat_result) -> None:
+    """Nobody but root and this user may be able to write here."""
+    if found.st_uid not in (0, os.geteuid()):
+        raise SettingsError(f"{path} belongs to another user (uid {found.st_uid}), who could name hosts and keys in it")
+    if found.st_mode & 0o022:
+        mode = stat.S_IMODE(found.st_mode)
+        raise SettingsError(
+            f"others can write {path} (mode {mode:04o}), and name hosts and keys in it: chmod go-w {path}"
+        )
 
 
 def _canonical(address: Address) -> Address:

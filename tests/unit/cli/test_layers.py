@@ -9,10 +9,12 @@ from holdfast.cli.layers import ADVICE, ON_THE_WAY, SSH_LAYERS, TLS_LAYERS, brok
 from holdfast.errors import (
     ConnectFailed,
     HoldfastError,
+    IdentityError,
     KeyChanged,
     LinkLost,
     Refused,
     RemoteProtocolError,
+    SettingsError,
     Unauthorized,
     VersionMismatch,
 )
@@ -31,6 +33,8 @@ BLAMES = [
     (Refused("too many connections", code=402), "policy"),
     (ConnectFailed("closed before its welcome"), "version"),
     (LinkLost("x"), "version"),
+    (SettingsError("hosts.toml: line 1"), "name"),
+    (IdentityError("others can read it: chmod it"), "key"),
 ]
 
 
@@ -55,6 +59,12 @@ def test_before_the_broken_layer_all_is_well_and_behind_it_nothing_is_known(laye
     assert checks[at].advice == ADVICE[layer]
     if at:
         assert checks[0].text == "web1 is tls://a:1"
+
+
+@pytest.mark.parametrize("error", [SettingsError("hosts.toml: line 1"), IdentityError("chmod it to 0700")])
+def test_what_says_itself_what_to_do_gets_no_other_advice(error: HoldfastError) -> None:
+    (check,) = [check for check in broken(error, TLS_LAYERS, {}) if check.state == "fail"]
+    assert (check.text, check.advice) == (str(error), "")
 
 
 def test_every_layer_has_advice() -> None:

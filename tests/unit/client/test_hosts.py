@@ -50,6 +50,23 @@ def test_what_is_added_is_found_again_and_is_private(tmp_path: Path, certificate
     assert [path.name for path in pins.iterdir()] == [key_of(certificates[0])[3:] + ".pem"]
 
 
+@pytest.mark.parametrize("wide", ["hosts.toml", "."])
+@pytest.mark.parametrize("bits", [0o020, 0o002])
+def test_what_others_can_write_is_refused_in_one_line(
+    tmp_path: Path, certificates: tuple[bytes, bytes], wide: str, bits: int
+) -> None:
+    """Whoever writes there names address and key of a host, and so who is believed."""
+    settings = tmp_path / "new"
+    Hosts.load(str(settings)).add(entry(certificates[0]), certificates[0])
+    path = settings / wide
+    good = mode(path)
+    path.chmod(good | bits)
+    with pytest.raises(SettingsError, match=f"^others can write {path} .*: chmod go-w {path}$"):
+        Hosts.load(str(settings))
+    path.chmod(good | 0o044)
+    assert Hosts.load(str(settings)).get("web1") is not None, "to be read by others harms nobody"
+
+
 def test_an_unknown_name_is_one_line_with_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(ConnectFailed, match="unknown host 'web9': `holdfast host add web9 INVITE`") as caught:
         Hosts.load(str(tmp_path)).find("web9")
