@@ -1,7 +1,8 @@
 """Plays a Markdown document: its commands and programs run in one shell, in order, as a reader would type them.
 
-* ``console`` blocks: lines after ``$ `` are typed, the others are the expected output (stdout and stderr together). A
-  line ``...`` stands for any lines or none, ``...`` inside a line for any text.
+* ``console`` blocks: lines after ``$ `` are typed, and those after ``> `` that follow at once, as a shell asks for the
+  rest of a command. The others are the expected output (stdout and stderr together). A line ``...`` stands for any
+  lines or none, ``...`` inside a line for any text.
 * ``python`` blocks run as programs; an ``output`` block right after one is its expected output.
 * All other blocks are not run.
 """
@@ -51,6 +52,8 @@ def console_steps(block: markdown.Block) -> Iterator[Step]:
             if command:
                 yield Step(line, command, shown, must_succeed=False)
             line, command, shown = number, text[2:].rstrip("\n"), ""
+        elif command and not shown and text.startswith((">\n", "> ")):
+            command += "\n" + text[2:].rstrip("\n")
         else:
             shown += text
     if command:
