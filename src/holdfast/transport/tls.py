@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hmac
 import ssl
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Final, cast
 
 from holdfast.errors import ConnectFailed, KeyChanged, LinkLost, Unauthorized
@@ -135,6 +135,7 @@ class TlsPipe:
         self._incoming = ssl.MemoryBIO()
         self._outgoing = ssl.MemoryBIO()
         self._tls = context.wrap_bio(self._incoming, self._outgoing)
+        self._read = cast("Callable[[int, memoryview], int]", self._tls.read)
         self._expected = expected
         self._failure: ssl.SSLError | None = None
         self.ready = False
@@ -171,12 +172,10 @@ class TlsPipe:
         if not self.ready:
             return 0
         view = memoryview(buffer)
-        filled = 0
-        while (
-            filled < len(view) and not self.ended and self._failure is None
-        ):  # OpenSSL gives one record, 16 KiB at most, a call
+        read, filled, room = self._read, 0, len(view)
+        while filled < room and not self.ended and self._failure is None:  # OpenSSL gives a record, 16 KiB, a call
             try:
-                size = cast("int", self._tls.read(len(view) - filled, cast("bytearray", view[filled:])))
+                size = read(room - filled, view[filled:] if filled else view)
             except ssl.SSLWantReadError:
                 break
             except (ssl.SSLZeroReturnError, ssl.SSLEOFError):
