@@ -6,19 +6,21 @@ test.
 
 from __future__ import annotations
 
-import datetime
 import ssl
+import subprocess
+import sys
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 
 from holdfast.errors import ConnectFailed, HoldfastError, KeyChanged, LinkLost, Unauthorized
 from holdfast.transport import tls
 from holdfast.transport.identity import Identity, load_or_make
+from tests.unit.transport.certificates import certificate_by, expired_identity, plain_client
 
 
 class Keys(NamedTuple):
@@ -99,67 +101,6 @@ def join(pipe: tls.TlsPipe, server: Server, first: bytes = b"") -> None:
 def _join_and_read(pipe: tls.TlsPipe, server: Server) -> None:
     join(pipe, server, b"secret request")
     pipe.read()  # TLS 1.3: the other side judges our key after our handshake is done
-
-
-def plain_client(alpn: list[str] | None = None, identity: str | None = None) -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    if alpn:
-        context.set_alpn_protocols(alpn)
-    if identity:
-        context.load_cert_chain(identity)
-    return context
-
-
-def certificate_by(issuer: Identity, path: Path, *, days: int = 10) -> bytes:
-    """A certificate for a new key, signed with the key of ``issuer``; written with its key to ``path``."""
-    pem = Path(issuer.path).read_bytes()
-    signer = serialization.load_pem_private_key(pem, None)
-    assert isinstance(signer, Ed25519PrivateKey)
-    issued_by = x509.load_der_x509_certificate(issuer.certificate).subject
-    key = Ed25519PrivateKey.generate()
-    begin = datetime.datetime(2021, 1, 1, tzinfo=datetime.UTC)
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "issued")]))
-        .issuer_name(issued_by)
-        .public_key(key.public_key())
-        .serial_number(7)
-        .not_valid_before(begin)
-        .not_valid_after(begin + datetime.timedelta(days=365 * days))
-        .sign(signer, None)
-    )
-    encoding = serialization.Encoding.PEM
-    path.write_bytes(
-        key.private_bytes(encoding, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-        + made.public_bytes(encoding)
-    )
-    return made.public_bytes(serialization.Encoding.DER)
-
-
-def expired_identity(folder: Path) -> Identity:
-    """A self-signed certificate whose time is over."""
-    key = Ed25519PrivateKey.generate()
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "old")])
-    begin = datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC)
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(8)
-        .not_valid_before(begin)
-        .not_valid_after(begin + datetime.timedelta(days=1))
-        .sign(key, None)
-    )
-    encoding = serialization.Encoding.PEM
-    path = folder / "old.pem"
-    path.write_bytes(
-        key.private_bytes(encoding, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-        + made.public_bytes(encoding)
-    )
-    return Identity(made.public_bytes(serialization.Encoding.DER), str(path))
 
 
 def test_enrolled_keys_talk(keys: Keys) -> None:
@@ -282,6 +223,54 @@ def test_s05_no_renegotiation(keys: Keys) -> None:
     for context in (tls.server_context(keys.agent, []), tls.client_context(keys.client, keys.agent.certificate)):
         assert context.options & ssl.OP_NO_RENEGOTIATION
         assert context.minimum_version == context.maximum_version == ssl.TLSVersion.TLSv1_3
+
+
+def seal(secret: bytes, number: int, content: bytes, kind: int) -> bytes:
+    """A record of TLS_AES_256_GCM_SHA384 (RFC 8446, 5.2 and 7.3), made without OpenSSL's state of the connection."""
+
+    def expand(label: bytes, size: int) -> bytes:
+        label = b"tls13 " + label
+        info = size.to_bytes(2, "big") + bytes([len(label)]) + label + b"\0"
+        return HKDFExpand(hashes.SHA384(), size, info).derive(secret)
+
+    inner = content + bytes([kind])
+    header = b"\x17\x03\x03" + (len(inner) + 16).to_bytes(2, "big")
+    nonce = (int.from_bytes(expand(b"iv", 12), "big") ^ number).to_bytes(12, "big")
+    return header + AESGCM(expand(b"key", 32)).encrypt(nonce, inner, header)
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_s05_a_second_client_hello_ends_the_connection(keys: Keys, tmp_path: Path, again: bool) -> None:
+    """What renegotiation is in older versions, under the keys of the connection; a record with data shows they fit."""
+    context = plain_client(["holdfast/1"], keys.client.path)
+    context.keylog_filename = str(tmp_path / "keys")
+    client, server = Client(context), Server(tls.server_context(keys.agent, [keys.client.certificate]))
+    hello = client.feed(b"")
+    assert hello[0] == 22, "a handshake record"
+    data = hello
+    while data:
+        data = client.feed(server.feed(data))
+    assert server.tls.cipher() == ("TLS_AES_256_GCM_SHA384", "TLSv1.3", 256)
+    lines = (tmp_path / "keys").read_text().splitlines()
+    secret = next(bytes.fromhex(line.split()[2]) for line in lines if line.startswith("CLIENT_TRAFFIC_SECRET_0"))
+    answer = server.feed(seal(secret, 0, hello[5:], 22) if again else seal(secret, 0, b"data", 23))
+    if not again:
+        assert (server.received, server.error) == (b"data", None)
+        return
+    assert server.error is not None
+    assert server.error.reason in ("UNEXPECTED_MESSAGE", "NO_RENEGOTIATION")
+    assert answer[0] == 23, "an alert, sealed"
+    client.feed(answer)
+    assert client.error is not None
+    assert "UNEXPECTED_MESSAGE" in str(client.error.reason)
+
+
+def test_importing_it_imports_no_cryptography_and_no_loop() -> None:
+    check = (
+        "import sys; import holdfast.transport.tls; print([n for n in sys.modules if n in ('cryptography','asyncio')])"
+    )
+    done = subprocess.run([sys.executable, "-c", check], check=True, capture_output=True)
+    assert done.stdout == b"[]\n"
 
 
 def test_s06_a_wrong_server_key_is_refused_and_nothing_is_sent(keys: Keys) -> None:
