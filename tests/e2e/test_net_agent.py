@@ -477,12 +477,13 @@ def test_every_address_is_served_when_that_is_said_and_is_warned_of(agent: Agent
 
 
 def test_prometheus_reads_the_counters(agent: AgentUnderTest, time_limit: None) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    net = NetAgent(agent, "--listen", "tls://127.0.0.1:0", "--metrics", f"127.0.0.1:{port}")
+    net = NetAgent(agent, "--listen", "tls://127.0.0.1:0", "--metrics", "127.0.0.1:0")
     try:
         refused(net.port, None)
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
+        _, url = net.status().listeners
+        assert re.fullmatch(r"http://127\.0\.0\.1:[0-9]+/metrics", url)
+        assert url in net.said(), "the log tells the real port"
+        with urllib.request.urlopen(url, timeout=5) as answer:
             text = answer.read().decode()
         assert re.search(r"^holdfast_network_unauthenticated_total 1\.0$", text, re.MULTILINE)
         assert re.search(r"^holdfast_jobs 0\.0$", text, re.MULTILINE)

@@ -183,7 +183,7 @@ class _App:
             return CANNOT_SERVE
         ticker = loop.call_later(1.0, self._tick)
         self._ticker = ticker
-        _say(f"agent {os.getpid()} serves {', '.join((path, *self._acceptor.addresses))}")
+        _say(f"agent {os.getpid()} serves {', '.join((path, *service.listeners))}")
         await self._stopping.wait()
         self._acceptor.close()
         if self._metrics is not None:
@@ -213,6 +213,7 @@ class _App:
             log=_say,
         )
         self._service.acceptor = self._acceptor
+        self._service.metrics_url = self._bound.metrics_url
         PrincipalsDesk(self._service, keys, self._acceptor, _say)
         self._acceptor.listen_unix(path)
         for listener in self._bound.tls:

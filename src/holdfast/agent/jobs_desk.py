@@ -214,7 +214,7 @@ class JobsDesk:
                     "idle_shims": board.crew.idle_count,
                     "spool_bytes": self._board.journal.spool_bytes(),
                 },
-                listeners=[] if acceptor is None else list(acceptor.addresses),
+                listeners=self._service.listeners,
                 network={} if acceptor is None else acceptor.facts(),
                 disk=disk,
                 policy=policy,

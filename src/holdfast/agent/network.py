@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib.util
 import ipaddress
+import os
 import socket
 from typing import TYPE_CHECKING, Final
 
@@ -32,7 +33,8 @@ class Bound:
         settings: ``listen``, ``metrics`` and ``any_address`` count.
         embedded: A private agent: it opens only what its own command line asks for, whatever the file says.
         log: Takes one line for the agent's log.
-        restarted: Its keeper has started it: jobs need it, so an address that cannot be had now is left for ``again``.
+        restarted: Its keeper has started it: jobs need it, so an address that cannot be had now is left for ``again``,
+            and metrics are gone without.
 
     Raises:
         SettingsError: an address that cannot be used; nothing is left bound.
@@ -57,7 +59,7 @@ class Bound:
             if settings.metrics and self._asked("metrics", embedded):
                 if importlib.util.find_spec("prometheus_client") is None:
                     raise SettingsError("--metrics needs prometheus-client: pip install 'holdfast[metrics]'")
-                self.metrics = self._bind(settings.metrics, *host_and_port(settings.metrics))
+                self._measure(settings.metrics, restarted)
         except BaseException:
             self.close()
             raise
@@ -70,6 +72,19 @@ class Bound:
                 raise
             self._log(f"{exc}; it is tried again")
             self.missing.append(text)
+
+    def _measure(self, text: str, restarted: bool) -> None:
+        try:
+            self.metrics = self._bind(text, *host_and_port(text))
+        except SettingsError as exc:
+            if not restarted:
+                raise
+            self._log(f"{exc}; no metrics are served")
+
+    @property
+    def metrics_url(self) -> str:
+        """Where Prometheus finds the counters; empty: nowhere."""
+        return "" if self.metrics is None else f"http://{tcp.format_peer(self.metrics.getsockname())}/metrics"
 
     def again(self) -> list[socket.socket]:
         """Try what is missing; gives the sockets that could be bound now."""
@@ -92,8 +107,9 @@ class Bound:
                 found += ["--listen", f"tls://{tcp.format_peer(listener.getsockname())}"]
             for text in self.missing:
                 found += ["--listen", text]
-        if origins.get("metrics") == FLAG and self.metrics is not None:
-            found += ["--metrics", tcp.format_peer(self.metrics.getsockname())]
+        if origins.get("metrics") == FLAG:
+            text = self._settings.metrics if self.metrics is None else tcp.format_peer(self.metrics.getsockname())
+            found += ["--metrics", text]
         if self._settings.any_address:
             found.append("--any-address")
         return found
@@ -117,7 +133,8 @@ class Bound:
                 self._log(f"warning: {text} is every address of this host (--any-address)")
             return tcp.bind_listener(numeric, port)
         except OSError as exc:
-            raise SettingsError(f"cannot listen on {text}: {exc.strerror or exc}") from exc
+            why = exc.strerror if isinstance(exc, socket.gaierror) or exc.errno is None else os.strerror(exc.errno)
+            raise SettingsError(f"cannot listen on {text}: {why or exc}") from exc  # not what the library puts around
 
 
 def _tls_place(text: str) -> tuple[str, int]:
@@ -173,6 +190,6 @@ def reachable_at(listening: list[str], given: str) -> str:
         if not ipaddress.ip_address(addresses.parse(text).host.partition("%")[0]).is_unspecified:
             return text
     raise Refused(
-        "this agent listens on every address of its host: say which one its clients use, --address HOST[:PORT]",
+        "this agent listens on every address of its host: say which one its clients use, --address tls://HOST[:PORT]",
         code=ErrorCode.INVALID,
     )

@@ -115,6 +115,7 @@ class Service:
         }
         self.housekeeping: Housekeeping | None = None
         self.acceptor: Acceptor | None = None
+        self.metrics_url = ""
         self.on_shutdown: Callable[[bool], None] = lambda jobs: None
         self.read_only: str | None = None
         self.started_unix_s = board.unix_s()
@@ -192,6 +193,12 @@ class Service:
             live.waiters.remove((peer, stream))
 
     # --- dispatch ----------------------------------------------------------------------------------------------------
+
+    @property
+    def listeners(self) -> list[str]:
+        """Where this agent listens beside its own socket; for status."""
+        addresses = [] if self.acceptor is None else self.acceptor.addresses
+        return [*addresses, *([self.metrics_url] if self.metrics_url else [])]
 
     def offer(self, operations: Mapping[type, Operation]) -> None:
         """Let another room answer these; who may ask is decided here all the same."""

@@ -77,7 +77,7 @@ def start(session: Session, listen: tuple[str, ...], any_address: bool, metrics:
         _start_to_stay(session, network)
     with session.connect(start=not stays) as host:
         status = host.status()
-    if network.listen and not status.listeners:
+    if network.listen and not any(address.startswith("tls://") for address in status.listeners):
         raise HoldfastError("another agent came up first, and does not listen: `holdfast agent stop`, then try again")
     session.voice.note(f"the agent runs, pid {status.agent.get('pid')}")
     for address in status.listeners:

@@ -12,10 +12,10 @@ from holdfast.config import FLAG, Settings
 from holdfast.errors import ConnectFailed, Refused, SettingsError
 
 
-def bound(*, embedded: bool = False, log: Any = None, **given: Any) -> Bound:
+def bound(*, embedded: bool = False, restarted: bool = False, log: Any = None, **given: Any) -> Bound:
     origins = given.pop("origins", {})
     settings = Settings(state_dir="", config_dir="", cache_dir="", origins=origins, **given)
-    return Bound(settings, embedded=embedded, log=log or (lambda line: None))
+    return Bound(settings, embedded=embedded, log=log or (lambda line: None), restarted=restarted)
 
 
 def test_a_port_0_becomes_a_real_one_and_the_next_agent_is_told() -> None:
@@ -23,6 +23,7 @@ def test_a_port_0_becomes_a_real_one_and_the_next_agent_is_told() -> None:
     try:
         port, other = made.tls[0].getsockname()[1], made.metrics.getsockname()[1]  # type: ignore[union-attr]
         assert made.argv() == ["--listen", f"tls://127.0.0.1:{port}", "--metrics", f"127.0.0.1:{other}"]
+        assert made.metrics_url == f"http://127.0.0.1:{other}/metrics"
     finally:
         made.close()
 
@@ -41,6 +42,18 @@ def test_a_private_agent_opens_only_what_its_command_line_asks_for() -> None:
     made = bound(embedded=True, listen=("tls://127.0.0.1:0",), origins={"listen": FLAG})
     made.close()
     assert len(made.tls) == 1
+
+
+def test_after_a_crash_a_taken_port_for_metrics_keeps_nobody_from_the_jobs() -> None:
+    said: list[str] = []
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        with pytest.raises(SettingsError, match=f"cannot listen on {address}"):
+            bound(metrics=address)
+        made = bound(metrics=address, restarted=True, log=said.append, origins={"metrics": FLAG})
+    assert made.argv() == ["--metrics", address], "the next one may have it"
+    assert (made.metrics, made.metrics_url) == (None, "")
+    assert said == [f"cannot listen on {address}: Address already in use; no metrics are served"]
 
 
 @pytest.mark.parametrize("everywhere", ["tls://0.0.0.0:0", "tls://[::]:0", "tls://0:0"])

@@ -162,7 +162,7 @@ NOTES: Final[dict[str, str]] = {
     "Opened.offsets": "channel to where it starts: committed size of stdin, or the start of the tail",
     "JobsAnswer.more": "older ones follow: ask with `before` = the last id",
     "WriteAnswer.committed": "bytes of stdin, all recorded",
-    "StatusAnswer.listeners": "addresses that are listened on",
+    "StatusAnswer.listeners": "addresses that are listened on: `tls://` for enrolled keys, `http://` for Prometheus",
     "StatusAnswer.network": "counters of the accept loop",
     "StatusAnswer.disk": "`free_bytes` and `total_bytes` of the state directory's file system",
     "StatusAnswer.policy": "start of the policy file's hash; empty: there is none; or `invalid: ` and the reason",
