@@ -487,6 +487,8 @@ def test_prometheus_reads_the_counters(agent: AgentUnderTest, time_limit: None) 
             text = answer.read().decode()
         assert re.search(r"^holdfast_network_unauthenticated_total 1\.0$", text, re.MULTILINE)
         assert re.search(r"^holdfast_jobs 0\.0$", text, re.MULTILINE)
+        told = set(re.findall(r"^holdfast_(\w+?)(?:_total)? ", text, re.MULTILINE))
+        assert {*net.status().counters} - {"idle_shims"} <= told, "what the status counts"
     finally:
         net.stop()
 

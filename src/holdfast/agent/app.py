@@ -236,7 +236,8 @@ class _App:
         """Counters and gauges for Prometheus."""
         service, board, network = self._service, self._board, self._acceptor.facts()
         now = {name: network.pop(name) for name in ("unauthenticated_now", "remote_now")}
-        counters = {**service.counters, **board.counters, **{f"network_{name}": n for name, n in network.items()}}
+        counters = {**service.counters, **board.counters, **service.guard.counters}
+        counters |= {f"network_{name}": number for name, number in network.items()}
         gauges = {
             "clients": len(service.peers),
             "jobs": len(board.jobs),
