@@ -25,6 +25,19 @@ EXPECTED = {
         "no program: not started (executable): no",
     ],
     "tail_from_offset.py": ["['one', 'two'] then b'' at byte 8"],
+    "many_hosts.py": [
+        "web1     ok  Linux",
+        "web2     ok  Linux",
+        "web3     BAD not reached",
+        "2 of 3 hosts have answered",
+    ],
+    "roles.sh": [
+        "running unit\n",
+        "refused, code 125\n",
+        "allow ci@build profile tests\ndeny ci@build no profile\ndeny ci@build no profile\n",
+        "ci@build: revoked;",
+        "refused, code 255\n",
+    ],
     "nightly.sh": ["done\n", "backing up\nbacked up\n"],
     "supervise.sh": ["the client is dead, the job is not\ntick 1\n", "tick 6\nexit code 4\nverified\n"],
 }
