@@ -33,7 +33,7 @@ class Amount(NamedTuple):
 
 
 SHARE = Amount(cuts=200, least_bytes=20 * MIB, pieces=35, mean_bytes="64K", endless="0")
-WHOLE = Amount(cuts=10_000, least_bytes=1024 * MIB, pieces=1350, mean_bytes="96K", endless="0.005")
+WHOLE = Amount(cuts=10_000, least_bytes=1024 * MIB, pieces=1350, mean_bytes="64K", endless="0.003")
 
 
 def play(state_dir: str, config_dir: str, works: list[Work]) -> tuple[list[str], int]:

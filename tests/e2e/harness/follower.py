@@ -1,8 +1,8 @@
 """A client as a program: follows a command on a host, and writes down when bytes come and when the link changes.
 
-One JSON document a line: ``{"at": seconds, "bytes": so many so far}``, ``{"at": ..., "link": "lost"}``, and at the end
-``{"at": ..., "digest": SHA-256 of all output, "code": exit code}``. Times are those of CLOCK_MONOTONIC, which all
-processes of a machine share, whatever network they live in.
+One JSON document a line: ``{"at": seconds, "bytes": so many so far}``, ``{"at": ..., "link": "lost", "pause_s": until
+the next attempt}``, and at the end ``{"at": ..., "digest": SHA-256 of all output, "code": exit code}``. Times are those
+of CLOCK_MONOTONIC, which all processes of a machine share, whatever network they live in.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def say(**fields: Any) -> None:
 
 def changed(change: holdfast.LinkChange) -> None:
     """The link was lost, or is there again."""
-    say(link=change.kind)
+    say(link=change.kind, pause_s=change.delay_s)
 
 
 class Taken:
