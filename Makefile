@@ -10,7 +10,7 @@ WHAT ?= true
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo picture test test-all check format format-check lint types public layers docs-check \
-        docs soak fuzz bench profile mutants clean distclean
+        docs soak fuzz bench profile mutants lock clean distclean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -77,6 +77,15 @@ profile: $(STAMP)  ## where the time goes (WHAT=true, stream, fresh, with tls- b
 
 mutants: $(STAMP)  ## plant known bugs in a copy of the sources and see the tests turn red
 	$(BIN)/python tests/mutants.py
+
+lock:  ## write requirements.lock again: the newest versions that fit, with their hashes
+	@set -e; folder=$$(mktemp -d); trap 'rm -rf "$$folder"' EXIT; \
+	$(PYTHON) -m venv "$$folder/venv"; \
+	"$$folder/venv/bin/python" -m pip install --quiet --disable-pip-version-check uv; \
+	sed -n '1,2{/^#/p}' requirements.lock > "$$folder/lock"; \
+	"$$folder/venv/bin/uv" pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	    --no-emit-index-url --no-annotate --no-header --extra metrics pyproject.toml >> "$$folder/lock"; \
+	cat "$$folder/lock" > requirements.lock; grep -c == requirements.lock | sed 's/$$/ packages are locked/'
 
 clean:  ## remove caches and build products
 	rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache src/*.egg-info
