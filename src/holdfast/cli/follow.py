@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import signal
+import threading
 from collections.abc import Generator, Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from holdfast.cli import exit_codes
 from holdfast.cli.documents import policy_text
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from holdfast import Job
 
 Output = Iterator[tuple[Channel, bytes]]
+SILENCE_S: Final = 0.5
+"""How long after a Ctrl-C nothing need be said: longer than an answer takes, shorter than doubt."""
 
 
 def follow(
@@ -109,6 +112,14 @@ def finish(sink: Sink, voice: Voice, ending: Ending, receipt: Receipt | None) ->
 
 def _interrupt(job: Job, voice: Voice) -> None:
     """SIGINT to the process group of the command, as a terminal would; a job that waits for a slot is cancelled."""
+    patience = threading.Timer(
+        SILENCE_S,
+        lambda: voice.say(
+            f"job {job.id} cannot be reached now; SIGINT is sent as soon as it can. Ctrl-C twice leaves it alone"
+        ),
+    )
+    patience.daemon = True
+    patience.start()
     try:
         job.signal(signal.SIGINT, scope="group")
     except Conflict:
@@ -117,6 +128,8 @@ def _interrupt(job: Job, voice: Voice) -> None:
         voice.say(f"SIGINT did not reach job {job.id}: {exc}")
     else:
         voice.note(f"sent SIGINT to job {job.id}; Ctrl-C again within 2 s leaves it alone")
+    finally:
+        patience.cancel()
 
 
 def _cancel_if_waiting(job: Job, voice: Voice) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import click
@@ -177,3 +179,23 @@ def test_a_crash_is_reported_even_where_nothing_can_be_written(
 def test_settings_errors_say_that_nothing_ran() -> None:
     assert SettingsError("x").ran == "no"
     assert os.environ["HOLDFAST_STATE_DIR"]
+
+
+@pytest.mark.parametrize("module", ["holdfast.cli.app", "click", "holdfast.cli.run"])
+def test_ctrl_c_while_modules_are_loaded_ends_without_a_word(module: str, tmp_path: Path) -> None:
+    script = f"""
+import signal, sys
+from holdfast.__main__ import main
+
+class Presses:
+    def find_spec(self, name, path=None, target=None):
+        if name == {module!r}:
+            signal.raise_signal(signal.SIGINT)
+
+sys.meta_path.insert(0, Presses())
+sys.argv[1:] = ["run", "--", "true"]
+main()
+"""
+    environment = {**os.environ, "HOLDFAST_STATE_DIR": str(tmp_path / "state")}
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, env=environment, timeout=30)
+    assert (done.returncode, done.stdout, done.stderr.strip()) == (130, b"", b"")  # click ends the line with the ^C

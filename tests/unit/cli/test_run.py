@@ -13,8 +13,10 @@ from typing import Any
 
 import pytest
 
+from holdfast.cli import follow
 from holdfast.cli.app import main
 from holdfast.cli.out import CannotWrite, ReaderGone
+from holdfast.cli.voice import Voice
 from holdfast.errors import Conflict, LinkLost, OutcomeUnknown, OutputMismatch, SpawnFailed
 from holdfast.types import Cause, JobState, Receipt, Retention
 from tests.unit.cli.conftest import Call
@@ -216,6 +218,39 @@ def test_ctrl_c_goes_to_the_job_and_a_second_one_detaches(call: Call, host: Fake
     assert job.left_on_purpose
     assert outcome.out == b"ab"
     assert f"job {JOB} goes on: holdfast attach {JOB}" in outcome.err
+
+
+def test_a_ctrl_c_that_cannot_be_sent_yet_is_not_met_with_silence(
+    call: Call, host: FakeHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While the link is down it waits for the next connection."""
+    job = give(host, [(1, b"a"), (1, b"b")])
+    said, sent = threading.Event(), threading.Event()
+    say = Voice.say
+    monkeypatch.setattr(follow, "SILENCE_S", 0.0)
+
+    def say_and_tell(voice: Voice, text: str) -> None:
+        say(voice, text)
+        said.set()
+
+    monkeypatch.setattr(Voice, "say", say_and_tell)
+
+    def forward(signum: int, scope: str = "main") -> None:
+        assert said.wait(5)
+        sent.set()
+
+    def press() -> None:
+        if not sent.is_set():
+            signal.raise_signal(signal.SIGINT)
+            assert sent.wait(5)
+
+    job.signal = forward  # type: ignore[method-assign]
+    job.on_output = press
+    outcome = call("run", "--", "cmd")
+    assert outcome.code == 0
+    assert outcome.err == (
+        f"holdfast: job {JOB} cannot be reached now; SIGINT is sent as soon as it can. Ctrl-C twice leaves it alone\n"
+    )
 
 
 def test_leaving_in_the_middle_of_writing_is_told_to_the_agent_too(
