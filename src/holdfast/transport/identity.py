@@ -48,7 +48,6 @@ def load_or_make(directory: str) -> Identity:
     """
     path = os.path.join(directory, FILE)
     try:
-        _check_private(directory, 0o077)
         _make_directory(directory)
         found = _read(path)
         if found is None:
@@ -68,15 +67,7 @@ def _make_directory(directory: str) -> None:
     try:
         os.mkdir(directory, 0o700)
     except FileExistsError:
-        _check_private(directory, 0o077)
-
-
-def _check_private(path: str, forbidden: int) -> None:
-    try:
-        facts = os.lstat(path)
-    except FileNotFoundError:
-        return
-    _check_facts(path, facts, forbidden)
+        _check_facts(directory, os.lstat(directory), 0o077)
 
 
 def _check_facts(path: str, facts: os.stat_result, forbidden: int) -> None:
