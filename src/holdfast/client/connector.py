@@ -156,7 +156,7 @@ class Connector(msgspec.Struct, frozen=True):
             case "ssh":
                 from holdfast.transport import ssh
 
-                link = ssh.open(self.where, remote=self.remote or "holdfast", timeout_s=limit_s)
+                link = ssh.open(self.where, remote=self.remote or "holdfast")
                 return Dialled(link.sock, close=link.close, failure=link.failure)
         return Dialled(unix.connect(self.path, timeout_s=limit_s))
 

@@ -115,15 +115,16 @@ class SshLink:
         return next((line for line in reversed(lines) if line), "")
 
 
-def open(address: Address, *, remote: str = "holdfast", timeout_s: float) -> SshLink:
+def open(address: Address, *, remote: str = "holdfast") -> SshLink:
     """Start ssh. Whether it gets through shows when the agent answers, or when the socket ends: ask ``failure`` then.
+
+    How long ssh tries is its own business (ConnectTimeout); whoever has waited long enough calls ``close``.
 
     ssh keeps our terminal, so it can ask for a password there; it does not hear Ctrl-C, which is for the command.
 
     Args:
         address: Of kind ``ssh``.
         remote: The program to run over there.
-        timeout_s: Longest time for ssh's TCP connection, where the user's configuration sets no ConnectTimeout.
 
     Raises:
         ConnectFailed: there is no ssh on this machine, or it cannot be started; layer ``ssh``.

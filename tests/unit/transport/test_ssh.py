@@ -111,7 +111,7 @@ ASK = """
 import os, sys
 from holdfast.transport import ssh
 from holdfast.transport.address import Address
-link = ssh.open(Address("ssh", host="far"), timeout_s=5)
+link = ssh.open(Address("ssh", host="far"))
 said = b""
 while data := link.sock.recv(4096):
     said += data
@@ -152,7 +152,7 @@ def test_somebody_at_a_terminal_is_asked(stand_in: StandIn) -> None:
 
 def test_bytes_go_both_ways(stand_in: StandIn) -> None:
     stand_in("exec cat")
-    link = ssh.open(FAR, timeout_s=5)
+    link = ssh.open(FAR)
     link.sock.sendall(bytes(range(256)))
     link.sock.shutdown(socket.SHUT_WR)
     assert read_all(link.sock) == bytes(range(256))
@@ -165,7 +165,7 @@ def test_ctrl_c_is_not_heard_by_ssh_or_its_proxy(stand_in: StandIn, script: str)
     """The terminal sends SIGINT to the whole group; a shell clears its children's mask, but not what they ignore."""
     stand_in(script)
     before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
-    link = ssh.open(FAR, timeout_s=5)
+    link = ssh.open(FAR)
     assert link.sock.recv(100) == b"up\n"
     link.sock.sendall(b"and its child is up")
     assert link.sock.recv(100) == b"and its child is up"
@@ -185,7 +185,7 @@ def test_ctrl_c_is_not_heard_by_ssh_or_its_proxy(stand_in: StandIn, script: str)
 )
 def test_ssh_is_gone_after_close(stand_in: StandIn, script: str) -> None:
     stand_in(script)
-    link = ssh.open(FAR, timeout_s=5)
+    link = ssh.open(FAR)
     if "up" in script:
         assert link.sock.recv(10) == b"up\n"
     begun = time.monotonic()
@@ -214,7 +214,7 @@ def test_ssh_is_gone_after_close(stand_in: StandIn, script: str) -> None:
 )
 def test_why_it_ended(stand_in: StandIn, script: str, layer: str, words: str) -> None:
     stand_in(script)
-    link = ssh.open(FAR, timeout_s=5)
+    link = ssh.open(FAR)
     assert read_all(link.sock) == b""
     failure = link.failure(10)
     assert (failure.layer, failure.ran) == (layer, "no")
@@ -226,7 +226,7 @@ def test_why_it_ended(stand_in: StandIn, script: str, layer: str, words: str) ->
 
 def test_an_ssh_that_does_not_get_through(stand_in: StandIn) -> None:
     stand_in("echo 'far: still looking' >&2; echo up; exec cat")
-    link = ssh.open(FAR, timeout_s=5)
+    link = ssh.open(FAR)
     assert link.sock.recv(10) == b"up\n"
     failure = link.failure(0.01)
     assert (failure.layer, str(failure)) == ("ssh", "ssh://far: ssh does not get through: far: still looking")
@@ -239,7 +239,7 @@ def test_a_machine_that_talks_without_end_fills_nothing_here(stand_in: StandIn) 
     if sys.platform != "linux":
         pytest.skip("only Linux has memory files that cannot grow")
     stand_in("head -c 10000000 /dev/zero >&2; echo up; readlink /proc/$$/fd/2; stat -L -c %s /proc/$$/fd/2; exec cat")
-    link = ssh.open(FAR, timeout_s=5)
+    link = ssh.open(FAR)
     said = b""
     while said.count(b"\n") < 3:
         said += link.sock.recv(4096)
@@ -253,7 +253,7 @@ def test_a_machine_that_talks_without_end_fills_nothing_here(stand_in: StandIn) 
 def test_no_ssh_on_this_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(ConnectFailed, match="ssh://far: there is no ssh on this machine") as caught:
-        ssh.open(FAR, timeout_s=5)
+        ssh.open(FAR)
     assert (caught.value.layer, caught.value.ran) == ("ssh", "no")
 
 
@@ -265,5 +265,5 @@ def test_no_room_to_start_it(stand_in: StandIn, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(os, "memfd_create", full, raising=False)
     monkeypatch.setattr(tempfile, "TemporaryFile", full)
     with pytest.raises(ConnectFailed, match="cannot start ssh: Too many open files") as caught:
-        ssh.open(FAR, timeout_s=5)
+        ssh.open(FAR)
     assert caught.value.layer == "ssh"
