@@ -212,6 +212,7 @@ def test_nobody_or_somebody_else_answers(two: TwoMachines) -> None:
         assert time.monotonic() - begun < 15
     with listener(b"") as port:
         elsewhere(port, "tls", "--connect-timeout", "2")
+        assert b"try again in a minute" in two.client("ps", "-H", "web1", "--connect-timeout", "0.2").stderr
     point_to(two, home)
     two.port = home
     assert two.client("run", "web1", "--", "true").returncode == 0

@@ -241,4 +241,4 @@ def handshake_overdue(where: Address) -> ConnectFailed:
 
 def handshake_cut(where: Address, reason: str) -> NotWelcomed:
     """The error for a connection that was lost during the handshake."""
-    return NotWelcomed(f"{where.text}: {reason} during the TLS handshake", layer="tls")
+    return NotWelcomed(f"{where.text}: {reason} during the TLS handshake{tcp.TURNED_AWAY}", layer="tls")

@@ -188,6 +188,12 @@ def _await_writable(
             return
 
 
+TURNED_AWAY: Final = (
+    ": an agent that is full, or has seen wrong tries from this address, does that; try again in a minute"
+)
+"""What may be behind a connection that ends as soon as it is there; goes behind the failure."""
+
+
 def failed(where: str, failures: list[OSError], timeout_s: float) -> ConnectFailed:
     """One line for all the addresses of a host: the last failure that says the most."""
     if not failures:
@@ -198,4 +204,5 @@ def failed(where: str, failures: list[OSError], timeout_s: float) -> ConnectFail
         return ConnectFailed(f"{where}: no answer within {timeout_s:g} s", layer="route")
     last = next(exc for exc in reversed(failures) if not isinstance(exc, TimeoutError))
     layer = "route" if last.errno in _ROUTE else "port"
-    return ConnectFailed(f"{where}: {(last.strerror or str(last)).lower()}", layer=layer)
+    text = f"{where}: {(last.strerror or str(last)).lower()}"
+    return ConnectFailed(f"{text}{TURNED_AWAY if isinstance(last, ConnectionResetError) else ''}", layer=layer)
