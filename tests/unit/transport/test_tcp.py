@@ -96,9 +96,7 @@ def test_what_the_kernel_says_names_the_layer(monkeypatch: pytest.MonkeyPatch, e
 def test_a_connection_that_is_reset_at_once_is_told_with_what_may_be_behind_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """An agent sheds before TLS, so it cannot say so itself."""
     monkeypatch.setattr("holdfast.transport.tcp.socket.socket", lambda *_: _Fails(errno.ECONNRESET))
-    with pytest.raises(
-        ConnectFailed, match="reset by peer: an agent that is full, .*; try again in a minute$"
-    ) as caught:
+    with pytest.raises(ConnectFailed, match=r"reset by peer: .*try again in a minute$") as caught:
         tcp.connect("192.0.2.1", 7420, timeout_s=5)
     assert caught.value.layer == "port"
 
