@@ -35,9 +35,6 @@ AGAIN_S: Final = 0.05
 """Before the second try to be welcomed; each further one waits twice as long, ``AGAIN_MOST_S`` at most."""
 AGAIN_MOST_S: Final = 1.0
 
-RECORD_BYTES: Final = 1 << 14
-"""Most plain bytes of one TLS record (RFC 8446, 5.1)."""
-
 
 ADDRESS_GONE: Final = "this machine has lost the address that the connection was made from"
 """Why a connection is given up that nothing can come back on."""
@@ -184,15 +181,3 @@ class Connector(msgspec.Struct, frozen=True):
     def replaces(self, welcome: Welcome) -> bool:
         """Whether this agent is a private one of an older version than ours, to be replaced (its jobs go on)."""
         return self.is_local and self.start and embedded.is_older(welcome.software, SOFTWARE)
-
-
-def fill(tls: TlsPipe, buffer: memoryview) -> int:
-    """Plain bytes of several TLS records (16 KiB each) into one buffer: handed on together they are parsed faster.
-
-    Returns:
-        Their number; 0 when there are none now.
-    """
-    filled = 0
-    while filled <= len(buffer) - RECORD_BYTES and (size := tls.read_into(buffer[filled:] if filled else buffer)):
-        filled += size
-    return filled

@@ -18,7 +18,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final, TypeVar, cast
 
 from holdfast.client.calls import Call, shutdown
-from holdfast.client.connector import ADDRESS_GONE, AGAIN_MOST_S, AGAIN_S, Connector, Dialled, NotWelcomed, fill
+from holdfast.client.connector import ADDRESS_GONE, AGAIN_MOST_S, AGAIN_S, Connector, Dialled, NotWelcomed
 from holdfast.client.exchange import CallExchange, Exchange
 from holdfast.client.identity import SOFTWARE, fresh_key, instance_id, watch_forks
 from holdfast.client.session import LinkChange, Phase, Session
@@ -434,7 +434,7 @@ class Connection:
         now = self._loop.time()
         try:
             tls.feed(data)
-            while size := fill(tls, self._plain):
+            while size := tls.read_into(self._plain):
                 self._session.receive_data(self._plain[:size], now=now)
             if tls.ended:
                 self._session.receive_data(b"", now=now)

@@ -22,7 +22,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from holdfast.client.calls import Call, shutdown
-from holdfast.client.connector import ADDRESS_GONE, AGAIN_MOST_S, AGAIN_S, Connector, Dialled, NotWelcomed, fill
+from holdfast.client.connector import ADDRESS_GONE, AGAIN_MOST_S, AGAIN_S, Connector, Dialled, NotWelcomed
 from holdfast.client.exchange import CallExchange, Exchange
 from holdfast.client.identity import SOFTWARE, fresh_key, instance_id, watch_forks
 from holdfast.client.session import LinkChange, Phase, Session
@@ -439,7 +439,7 @@ class Connection:
         now = time.monotonic()
         try:
             tls.feed(data)
-            while size := fill(tls, self._plain):
+            while size := tls.read_into(self._plain):
                 self._session.receive_data(self._plain[:size], now=now)
             if tls.ended:
                 self._session.receive_data(b"", now=now)
