@@ -50,13 +50,18 @@ class Company:
         started = self.owner("agent", "start", "--listen", "tls://127.0.0.1:0")
         assert started.returncode == 0, started.stderr
         self._clients: dict[str, Cli] = {}
+        self._folder = folder
         for name in NAMES:
-            # each by its own configuration; the local agent of a guest is never started
-            cli = Cli(str(folder / f"{name}-state"), XDG_CONFIG_HOME=str(folder / name), HOLDFAST_HOST="web1")
-            invited = self.owner("agent", "invite", "--role", name)
-            added = cli("host", "add", "web1", "-", "--as", f"{name}@box", input=invited.stdout)
-            assert added.returncode == 0, added.stderr
-            self._clients[name] = cli
+            self.enrol(name, name)
+
+    def enrol(self, name: str, role: str) -> Cli:
+        """A key of its own for this one, in a configuration of its own; no local agent is ever started there."""
+        place, state_dir = self._folder / name, self._folder / f"{name}-state"
+        cli = self._clients[name] = Cli(str(state_dir), XDG_CONFIG_HOME=str(place), HOLDFAST_HOST="web1")
+        invited = self.owner("agent", "invite", "--role", role)
+        added = cli("host", "add", "web1", "-", "--as", f"{name}@box", input=invited.stdout)
+        assert added.returncode == 0, added.stderr
+        return cli
 
     def rule(self, text: str) -> None:
         """Put this policy in force."""
@@ -233,3 +238,24 @@ def test_without_a_usable_policy_nothing_is_allowed_from_outside(company: Compan
     refused(company.by("admin", "ps"))
     company.rule(POLICY)
     assert company.by("operator", "run", "web1", "--", "true")[0] == 0, "repaired: no restart needed"
+
+
+@pytest.mark.parametrize("jobs", [False, True])
+def test_who_is_revoked_in_the_middle_is_told_in_one_line_and_does_not_come_again(company: Company, jobs: bool) -> None:
+    """S8. The job goes on, unless it is to be stopped, too."""
+    guest = f"guest{jobs:d}"
+    client = company.enrol(guest, "operator").popen("run", "web1", "--", "sh", "-c", "echo begun; exec sleep 60")
+    assert client.stdout is not None
+    assert client.stdout.readline() == b"begun\n"
+    (job,) = company.by("admin", "ps", "-q")[1].split()
+    revoked = company.owner("agent", "revoke", f"{guest}@box", *(["--jobs"] if jobs else []))
+    assert b"1 connections closed" in revoked.stdout
+    out, words = client.communicate(timeout=5)
+    assert (client.returncode, out) == (255, b"")
+    assert words == b"holdfast: this key was revoked here: ask whoever runs this agent; the command ran\n"
+    code, _, refusal = company.by(guest, "ps")
+    assert (code, refusal.count("\n")) == (255, 1)
+    if not jobs:
+        assert company.by("admin", "ps", "-q")[1].split() == [job]
+        assert company.by("admin", "stop", job)[0] == 0
+    assert company.by("admin", "wait", job)[0] == 143

@@ -122,7 +122,7 @@ class PrincipalsDesk:
                 f"nobody called {name!r} is enrolled here: see holdfast agent principals", code=ErrorCode.NOT_FOUND
             ) from None
         finally:  # also when the disk is full
-            connections = self._acceptor.turn_out(name, "this key was revoked")
+            connections = self._acceptor.turn_out(name, "this key was revoked here: ask whoever runs this agent")
         running = revoke.jobs or self._service.guard.policy().on_revoke == "stop"
         cancelled, stopped = self._end_jobs(name, f"person:{peer.principal}", running=running)
         self._log(f"{peer.principal} revoked {name}: {connections} connections, {cancelled + stopped} jobs ended")
