@@ -1,4 +1,4 @@
-"""Four roles over real TLS, by a real ``policy.toml``: what each may do, and in which words it is refused the rest."""
+"""S13: four roles over TLS, by a real ``policy.toml``: what each may do, and in which words it is refused the rest."""
 
 from __future__ import annotations
 
@@ -133,7 +133,7 @@ def test_a_viewer_looks_on(company: Company) -> None:
 
 
 def test_a_job_of_others_is_not_there(company: Company) -> None:
-    """Forbidden and missing look the same, running or ended: words, exit code, and nothing on standard output."""
+    """S15. Forbidden and missing look the same, running or ended: words, exit code, and nothing on standard output."""
     running, ended = company.starts("admin", "sleep", "60"), company.starts("admin", "true")
     assert company.by("admin", "wait", ended)[0] == 0
     for verb in ("logs", "attach", "wait", "verify", "stop", "kill", "rm", "retry"):
