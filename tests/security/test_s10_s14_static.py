@@ -11,6 +11,7 @@ from tests.security.sources import calls, modules
 SHELLS = {"sh", "bash", "/bin/sh", "/bin/bash", b"sh", b"bash", b"/bin/sh", b"/bin/bash"}
 MAY_NAME_A_SHELL = {
     "agent/plan.py": "a job of kind shell: its text is the user's own, and is passed as one word",
+    "transport/ssh.py": "a fixed script that keeps Ctrl-C from ssh; ssh's command line is passed as words",
     "client/embedded.py": "a fixed script that starts the agent as nobody's child; the command is passed as words",
 }
 STARTS_WITH_TEXT = {"os.system", "os.popen", "subprocess.getoutput", "subprocess.getstatusoutput", "commands.getoutput"}
