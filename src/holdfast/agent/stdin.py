@@ -78,6 +78,7 @@ class StdinDesk:
             limit = stdin.committed + WINDOW_BYTES
             if limit > stdin.granted:
                 stdin.granted = limit
+                peer.catch_up()  # who has sent input knows the job, and asks after a cut how much of it has come
                 peer.link.grant(stream, STDIN, limit)
                 peer.flush()
 

@@ -6,7 +6,7 @@ from holdfast.agent.stdin import WINDOW_BYTES
 from holdfast.keeper import messages
 from holdfast.types import JobState
 from holdfast.wire import messages as m
-from holdfast.wire.events import NO_END, CreditReceived
+from holdfast.wire.events import NO_END, CreditReceived, EventReceived
 from holdfast.wire.messages import ErrorCode
 from tests.unit.agent.fake_shims import FakeShim
 from tests.unit.agent.world import Client, World
@@ -45,6 +45,17 @@ def test_nothing_is_taken_before_the_command_runs(world: World, client: Client) 
     shim.start()
     world.settle()
     assert credit(client, stream) == WINDOW_BYTES
+
+
+def test_who_may_send_input_knows_the_job(world: World, client: Client) -> None:
+    """Else a client that was cut would start over with a RUN and its first byte, and not ask what has come."""
+    stream = client.run("cat", stdin=True)
+    next(shim for shim in world.keeper.shims if shim.run is not None).start()
+    world.settle()
+    assert CreditReceived.__name__ in client.order(stream)
+    first = client.order(stream).index(CreditReceived.__name__)
+    told = [event.event for event in client.events[:first] if isinstance(event, EventReceived)]
+    assert [event.job for event in told if isinstance(event, m.Accepted)] == [client.accepted(stream).job]
 
 
 def test_bytes_are_committed_before_they_are_acknowledged_and_the_end_is_passed_on(
