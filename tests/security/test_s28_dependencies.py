@@ -80,6 +80,6 @@ def _of_this_interpreter(names: set[str]) -> set[str]:
     """What the installation itself loads at every start: ``.pth`` hooks of an editable install, distribution hooks."""
     bare = subprocess.run([sys.executable, "-X", "importtime", "-c", ""], capture_output=True, text=True, check=True)
     at_start = {name.partition(".")[0] for name in re.findall(r"\|\s+([A-Za-z_][\w.]*)$", bare.stderr, re.MULTILINE)}
-    private = {name for name in names if name.startswith("_sysconfigdata")}
+    private = {name for name in names if name.startswith("_sysconfigdata")} | {"org"}  # copy looks for Jython's
     assert sysconfig.get_config_var("SOABI")
     return at_start | private

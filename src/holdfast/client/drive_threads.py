@@ -345,6 +345,18 @@ class Connection:
     # --- the thread --------------------------------------------------------------------------------------------------
 
     def _pump(self) -> None:
+        try:
+            self._turns()
+        except BaseException as error:  # whoever waits must be told, and not wait for ever
+            with self._lock:
+                self._closed = True
+                self._close_reason = f"a mistake of this client: {type(error).__name__}: {error}"
+                self._session.close(self._close_reason, now=time.monotonic())
+                self._opened.fail(ClosedError(self._close_reason))
+            self._release_sockets()
+            raise
+
+    def _turns(self) -> None:
         buffer = bytearray(READ_BYTES if self._tls is None else TLS_BYTES)
         watched: Dialled | None = None
         network = self._connector.watch_network()

@@ -175,6 +175,7 @@ class Exchange:
     def refused_error(self, error: HoldfastError) -> HoldfastError:
         """The error when the way to the agent is closed to us: this one, with what became of this request."""
         own = copy(error)
+        own.__cause__ = error.__cause__
         own.ran = self.ran
         return own
 

@@ -164,8 +164,11 @@ class Session:
         if link is None:
             return
         self._now = now
-        link.receive_data(data, now=now)
-        self._take_events(link)
+        try:
+            link.receive_data(data, now=now)
+            self._take_events(link)
+        except Exception as error:  # whoever waits must be told, and not wait for ever
+            self._our_mistake(error)
 
     def disconnected(self, reason: str, *, now: float) -> None:
         """The transport broke."""
@@ -488,6 +491,12 @@ class Session:
             exchange.link_lost()
             if exchange.settled:
                 self._forget(exchange)
+
+    def _our_mistake(self, error: Exception) -> None:
+        """Costs what is under way, not the program: the next call connects anew."""
+        told = LocalProtocolError(f"a mistake of this client: {type(error).__name__}: {error}")
+        told.__cause__ = error
+        self._refuse(told)
 
     def _refuse(self, error: HoldfastError) -> None:
         """There is no way on: everything ends with this error."""

@@ -304,3 +304,26 @@ def test_the_last_of_many_changes_is_probed_too() -> None:
     assert duel.session.next_deadline() == duel.now + PROBE_EVERY_S
     duel.session.handle_timeout(now=duel.now + PROBE_EVERY_S)
     assert frames(duel.session.data_to_send()) == [FrameType.PING]
+
+
+def test_a_mistake_of_ours_is_told_to_who_waits_and_costs_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    duel = Duel()
+    duel.welcome()
+    call = CallExchange(calls.status())
+    duel.session.submit(call, now=duel.now)
+    duel.heard()
+    monkeypatch.setattr(CallExchange, "failed", _stumbles)
+    duel.agent.fail(1, m.Failure(m.ErrorCode.INVALID, "no"))
+    duel.say()
+    with pytest.raises(HoldfastError, match="a mistake of this client: AttributeError: planted") as caught:
+        call.poll()
+    assert isinstance(caught.value.__cause__, AttributeError)
+    monkeypatch.undo()
+    again = CallExchange(calls.status())
+    duel.session.submit(again, now=duel.now)
+    duel.welcome()
+    assert [type(event) for event in duel.heard()] == [RequestReceived]
+
+
+def _stumbles(*_: object) -> None:
+    raise AttributeError("planted")

@@ -15,6 +15,8 @@ import pytest
 import holdfast
 from holdfast.client.calls import status
 from holdfast.client.exchange import CallExchange
+from holdfast.errors import ClosedError
+from tests.conftest import AgentUnderTest
 from tests.memory_agent import MemoryAgent
 from tests.socket_agent import SocketAgent, serving
 from tests.unit.client.conftest import BIG
@@ -198,3 +200,20 @@ def test_importing_the_package_alone_loads_none_of_it() -> None:
     program = "import sys, holdfast; print([name for name in sys.modules if name.startswith('holdfast.')])"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout == "[]\n"
+
+
+def test_a_mistake_in_the_reading_thread_ends_every_wait(
+    agent: AgentUnderTest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stumbles(*_: object, **__: object) -> None:
+        raise AttributeError("planted")
+
+    host = agent.connect()
+    host.run(["true"])
+    monkeypatch.setattr(threading, "excepthook", lambda _: None)  # what it would print is the planted one
+    monkeypatch.setattr("holdfast.client.session.Session.receive_data", stumbles)
+    with pytest.raises(ClosedError, match="a mistake of this client: AttributeError: planted"):
+        host.run(["true"])
+    monkeypatch.undo()
+    with pytest.raises(ClosedError):
+        host.run(["true"])
