@@ -164,7 +164,7 @@ def status(session: Session, as_json: bool) -> int:
     except ConnectFailed as exc:
         if is_remote(session.settings):
             raise
-        session.voice.say(f"no agent runs: {exc}")
+        session.voice.say(str(exc))
         return exit_codes.NO_AGENT
     if as_json:
         write_all(1, to_pretty_json(msgspec.structs.asdict(answer)))

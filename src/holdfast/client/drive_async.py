@@ -262,6 +262,9 @@ class Connection:
         try:
             await self.wait(self._opened, self._poll_open, max(0.0, deadline - self._loop.time()))
         except DeadlineExceeded:
+            dialled = self._protocol.dialled if self._protocol is not None else None
+            if dialled is not None and dialled.failure is not None:
+                raise await asyncio.to_thread(dialled.failure) from None
             raise ConnectFailed(f"{self.address}: the agent does not answer", layer="welcome") from None
 
     def _poll_open(self) -> Welcome | None:

@@ -322,6 +322,9 @@ class Connection:
         try:
             self.wait(self._opened, self._poll_open, max(0.0, deadline - time.monotonic()))
         except DeadlineExceeded:
+            dialled = self._dialled
+            if dialled is not None and dialled.failure is not None:
+                raise dialled.failure() from None
             raise ConnectFailed(f"{self.address}: the agent does not answer", layer="welcome") from None
 
     def _poll_open(self) -> Welcome | None:
@@ -353,6 +356,9 @@ class Connection:
                 self._close_reason = f"a mistake of this client: {type(error).__name__}: {error}"
                 self._session.close(self._close_reason, now=time.monotonic())
                 self._opened.fail(ClosedError(self._close_reason))
+                dialled, self._sock = self._dialled, None
+            if dialled is not None:
+                self._dispose(dialled)
             self._release_sockets()
             raise
 

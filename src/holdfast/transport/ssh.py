@@ -84,7 +84,8 @@ class SshLink:
                 f"{self._where}: ssh does not get through" + (f": {said}" if said else ""), layer="ssh"
             )
         layer = "ssh" if status == DIED or status < 0 else "holdfast"  # any other status is the remote program's own
-        return ConnectFailed(f"{self._where}: ssh ended with status {status}: {said or 'it said nothing'}", layer=layer)
+        ended = f"ended with status {status}" if status >= 0 else f"was ended by {signal.Signals(-status).name}"
+        return ConnectFailed(f"{self._where}: ssh {ended}: {said or 'it said nothing'}", layer=layer)
 
     def close(self) -> None:
         """End ssh and reap it; within about a second, and safe to call more than once."""

@@ -208,7 +208,7 @@ def test_ssh_is_gone_after_close(stand_in: StandIn, script: str) -> None:
         ("echo 'holdfast: Command not found.' >&2; exit 1", "holdfast", "not installed there"),
         ("exit 127", "holdfast", "it said: nothing"),
         ("echo 'holdfast: /x: Permission denied' >&2; exit 126", "holdfast", "status 126: holdfast: /x: Permission"),
-        ("kill -9 $$", "ssh", "ssh ended with status -9"),
+        ("kill -9 $$", "ssh", "ssh was ended by SIGKILL"),
         (r"printf 'first\r\n\033[31mred\007 end\r\n\n' >&2; exit 255", "ssh", "status 255: [31mred end"),
     ],
 )
