@@ -60,7 +60,7 @@ VARIABLES = {
 
 
 def test_s03_every_option_of_an_agent_has_been_thought_about() -> None:
-    run = agent_verb.command.commands["run"]  # type: ignore[attr-defined]
+    run = agent_verb.command.commands["run"]
     flags = {name for option in run.params for name in option.opts if name.startswith("--")} | {"--help"}
     assert flags == set(FLAGS)
 
