@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import queue
 import subprocess
 import sys
 import threading
@@ -210,10 +211,12 @@ def test_a_mistake_in_the_reading_thread_ends_every_wait(
 
     host = agent.connect()
     host.run(["true"])
-    monkeypatch.setattr(threading, "excepthook", lambda _: None)  # what it would print is the planted one
+    told: queue.SimpleQueue[threading.ExceptHookArgs] = queue.SimpleQueue()
+    monkeypatch.setattr(threading, "excepthook", told.put)
     monkeypatch.setattr("holdfast.client.session.Session.receive_data", stumbles)
     with pytest.raises(ClosedError, match="a mistake of this client: AttributeError: planted"):
         host.run(["true"])
+    assert str(told.get(timeout=10).exc_value) == "planted"  # told too, after the waits have ended
     monkeypatch.undo()
     with pytest.raises(ClosedError):
         host.run(["true"])
