@@ -30,8 +30,8 @@ demo: $(STAMP)  ## under a minute: cut the link, kill client, agent and shim, an
 picture: $(STAMP)  ## record a real run and draw docs/images/demo.svg from it
 	$(BIN)/python -m tools.picture docs/images/demo.svg
 
-test: $(STAMP)  ## the whole test suite on the environment's Python (PYTEST_ARGS='-k name' narrows it)
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+test: $(STAMP)  ## the whole test suite, two files at a time (PYTEST_ARGS="-k name" narrows it; -n 0: one after the other)
+	$(BIN)/python -m pytest -n 2 --dist loadfile $(PYTEST_ARGS)
 
 test-all:  ## the test suite on Python 3.11, 3.12 and 3.13, as far as they are installed
 	@MAKE='$(MAKE)' $(PYTHON) -m tools.test_all

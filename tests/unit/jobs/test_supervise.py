@@ -277,7 +277,7 @@ def test_a_lock_tells_that_somebody_tends_the_job(tmp_path: Path) -> None:
         tended(str(tmp_path), ShimId("none"))
 
 
-@pytest.mark.parametrize("shim", ["1-zz-1", "one", f"1-{os.getpid():x}-1", "1-0-1"])
+@pytest.mark.parametrize("shim", ["1-zz-1", "one", pytest.param(f"1-{os.getpid():x}-1", id="itself"), "1-0-1"])
 def test_a_keeper_lives_only_if_the_process_is_one(shim: str) -> None:
     assert not keeper_lives(ShimId(shim))
 
