@@ -115,21 +115,26 @@ class _Spread:
             self.pieces.append(chunk[start:end])
 
     def may_come_in_parts(self, size: int) -> bool:
-        """Whether the next ``size`` bytes are better told as they are: body of DATA, with nothing held before them."""
-        if self.type != FrameType.DATA or self.held or self.header_bytes:
+        """Whether what is held and the next ``size`` bytes are better told as they are: much of a body of DATA."""
+        if self.type != FrameType.DATA or self.header_bytes:
             return False
-        return size >= PART_BYTES or size == self.missing
+        return self.held + size >= PART_BYTES or size == self.missing
 
     def part(self, chunk: Chunk, start: int, end: int) -> Frame:
-        """``chunk[start:end]`` as a frame of its own; what is missing then goes on behind it."""
+        """What is held and ``chunk[start:end]`` as a frame of its own; what is missing then goes on behind it."""
         size = end - start
-        where = self.where
+        where, held = self.where, self.held
         self.missing -= size
-        self.where += size
-        if size == len(chunk) and isinstance(chunk, bytes):
+        self.where += held + size
+        if not held and size == len(chunk) and isinstance(chunk, bytes):
             return Frame(self.type, self.channel, self.stream, where, b"", chunk)
         with memoryview(chunk) as view:
-            return Frame(self.type, self.channel, self.stream, where, b"", bytes(view[start:end]))
+            body = b"".join((*self.pieces, self.small, view[start:end])) if held else bytes(view[start:end])
+        if held:
+            self.held = 0
+            self.pieces = []
+            self.small = bytearray()
+        return Frame(self.type, self.channel, self.stream, where, b"", body)
 
     def frame(self) -> Frame:
         """The frame, once nothing is missing."""
