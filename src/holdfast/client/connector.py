@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import msgspec
 
 from holdfast import config
-from holdfast.client import embedded
+from holdfast.client import embedded, heap
 from holdfast.client.identity import SOFTWARE
 from holdfast.errors import ConnectFailed, HoldfastError
 from holdfast.transport import unix
@@ -86,6 +86,7 @@ class Connector(msgspec.Struct, frozen=True):
             SettingsError: the settings, or ``hosts.toml``, cannot be read.
             IdentityError: this user's own key cannot be used.
         """
+        heap.keep_freed_blocks()
         where, security, remote = parse(address), None, ""
         if where.kind in ("name", "tls"):
             from holdfast.client.secure import look_up
