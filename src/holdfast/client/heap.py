@@ -1,7 +1,8 @@
 """Lets the C heap keep what a stream frees, for the next of it.
 
-Pieces of output are some 100 KiB each. glibc's malloc gives the end of its heap back to the system once 128 KiB are free
-there, so that each piece costs its page faults anew: 0.15 s of processor time a GiB, a sixth of all that a client takes.
+Pieces of output are some 100 KiB each. glibc's malloc gives the end of its heap back to the system once 128 KiB are
+free there, so that each piece costs its page faults anew: 0.15 s of processor time a GiB, a sixth of what a
+client takes.
 """
 
 from __future__ import annotations
