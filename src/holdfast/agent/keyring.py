@@ -60,8 +60,9 @@ class Keyring:
         """
         if self._identity is None:
             from holdfast.transport.identity import load_or_make
+            from holdfast.transport.new_key import make_apart
 
-            self._identity = load_or_make(self._identity_dir)
+            self._identity = load_or_make(self._identity_dir, new_key=make_apart)
             self._context = self._fresh_context()
         return self._identity
 

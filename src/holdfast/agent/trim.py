@@ -57,14 +57,14 @@ def keep_large_blocks_apart() -> None:
     """From now on blocks of 256 KiB lie outside the heap, where an idle connection's buffer costs its one touched page.
 
     Left to itself glibc moves them into the heap as soon as one was freed: 35 KiB an idle connection instead of 30.
-    Smaller blocks, those of a stream among them, stay in the heap, which keeps up to 8 MiB at its end for them.
+    Smaller blocks, those of a stream among them, stay in the heap, which keeps up to 4 MiB at its end for them.
     """
     import ctypes
 
     function = getattr(ctypes.CDLL(None), "mallopt", None)
     if function is not None:
         function(_MMAP_THRESHOLD, 256 * 1024)
-        function(_TRIM_THRESHOLD, 8 * 1024 * 1024)
+        function(_TRIM_THRESHOLD, 4 * 1024 * 1024)
 
 
 def _malloc_trim() -> None:

@@ -7,10 +7,10 @@ show. Its name is the key's own fingerprint.
 from __future__ import annotations
 
 import errno
-import hashlib
 import os
 import ssl
 import stat
+from collections.abc import Callable
 from typing import Final
 
 import msgspec
@@ -40,8 +40,12 @@ class Identity(msgspec.Struct, frozen=True):
         return certificates.fingerprint(self.certificate)
 
 
-def load_or_make(directory: str) -> Identity:
+def load_or_make(directory: str, *, new_key: Callable[[], bytes] | None = None) -> Identity:
     """The identity kept in a directory; made, with the directory (0700), if there is none.
+
+    Args:
+        directory: Where it is kept.
+        new_key: Makes key and certificate (PEM), as ``new_key.make`` and ``new_key.make_apart`` do (None: the former).
 
     Raises:
         IdentityError: it cannot be made, or others could read or change it.
@@ -51,7 +55,7 @@ def load_or_make(directory: str) -> Identity:
         _make_directory(directory)
         found = _read(path)
         if found is None:
-            _make(path)
+            _make(path, new_key)
             found = _read(path)
     except OSError as exc:
         raise IdentityError(f"{exc.filename or path}: {exc.strerror}") from exc
@@ -105,12 +109,16 @@ def _read(path: str) -> Identity | None:
     return Identity(der, path)
 
 
-def _make(path: str) -> None:
+def _make(path: str, new_key: Callable[[], bytes] | None) -> None:
     """Makes key and certificate; whoever comes first has made them, the others find them.
 
     The file appears whole, by a hard link, with its mode from the first instant.
     """
-    pem = _new_key_and_certificate()
+    if new_key is None:
+        from holdfast.transport.new_key import make  # once in the life of a key
+
+        new_key = make
+    pem = new_key()
     fresh = f"{path}.{os.getpid()}.new"
     try:
         fd = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
@@ -136,32 +144,3 @@ def _flush_directory(path: str) -> None:
         os.fsync(fd)
     finally:
         os.close(fd)
-
-
-def _new_key_and_certificate() -> bytes:
-    import datetime  # this, and what follows, costs 0.1 s: once in the life of a key
-
-    from cryptography import x509
-    from cryptography.hazmat.primitives import serialization
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-
-    key = Ed25519PrivateKey.generate()
-    spki = key.public_key().public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
-    digest = hashlib.sha256(spki).digest()
-    own = certificates.fingerprint_text(digest[: certificates.FINGERPRINT_BYTES])
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, own)])
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC))
-        .not_valid_after(datetime.datetime(9999, 12, 31, 23, 59, 59, tzinfo=datetime.UTC))  # RFC 5280, 4.1.2.5
-        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        .sign(key, None)
-    )
-    pkcs8 = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    return pkcs8 + made.public_bytes(serialization.Encoding.PEM)

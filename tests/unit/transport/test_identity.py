@@ -12,6 +12,7 @@ import pytest
 
 from holdfast.errors import IdentityError
 from holdfast.transport.identity import FILE, load_or_make
+from holdfast.transport.new_key import make_apart
 from holdfast.wire import certificate
 
 
@@ -121,3 +122,27 @@ def test_loading_imports_no_cryptography(tmp_path: Path) -> None:
     load_or_make(str(tmp_path / "identity"))
     check = f"{RACE}\nassert not [n for n in sys.modules if n.startswith(('cryptography', 'asyncio'))]"
     subprocess.run([sys.executable, "-c", check, str(tmp_path / "identity")], check=True, capture_output=True)
+
+
+def test_a_key_made_apart_is_as_good_and_leaves_nothing_of_cryptography_here(tmp_path: Path) -> None:
+    program = (
+        "import sys; from holdfast.transport.identity import load_or_make; "
+        "from holdfast.transport.new_key import make_apart; load_or_make(sys.argv[1], new_key=make_apart); "
+        "assert '_rust' not in open('/proc/self/maps').read()"
+    )
+    (tmp_path / "holdfast").mkdir()
+    (tmp_path / "holdfast/__init__.py").write_text("raise SystemExit('the current directory is not looked into')")
+    where = str(tmp_path / "identity")
+    subprocess.run([sys.executable, "-P", "-c", program, where], check=True, capture_output=True, cwd=tmp_path)
+    assert load_or_make(where).fingerprint.startswith("hf:")
+
+
+def test_a_key_that_cannot_be_made_apart_is_told_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    (tmp_path / "cryptography").mkdir()
+    (tmp_path / "cryptography/__init__.py").write_text("raise ImportError('no such luck')")
+    with pytest.raises(IdentityError, match="a key cannot be made: ImportError: no such luck"):
+        load_or_make(str(tmp_path / "identity"), new_key=make_apart)
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "gone"))
+    with pytest.raises(IdentityError, match=r"a key cannot be made: .*gone"):
+        load_or_make(str(tmp_path / "identity"), new_key=make_apart)
