@@ -10,11 +10,9 @@ of more than one small frame for each one fed, is a find.
 
 from __future__ import annotations
 
-import argparse
 import json
 import random
 import sys
-import time
 from base64 import b64encode
 from collections import Counter
 from collections.abc import Callable
@@ -28,15 +26,12 @@ from holdfast.wire.invitation import Invitation
 from holdfast.wire.limits import CONTROL_BYTES_BEFORE_WELCOME, PREFIX_BYTES
 from holdfast.wire.phases import ALLOWED, Phase, Role
 from holdfast.wire.requests import RoleName
+from tests.fuzz.campaign import Find, campaign
 from tests.unit.wire.certificates import AGENT, CLIENT, OTHER
 
 ROLES: Final[tuple[RoleName, ...]] = ("viewer", "runner", "operator", "admin")
 NAMES: Final = ("ada@laptop", "eve@laptop", "x" * 128, "ö@ü")
 MOST_REPLY_BYTES: Final = PREFIX_BYTES + CONTROL_BYTES_BEFORE_WELCOME
-
-
-class Find(Exception):
-    """Something came out that must not."""
 
 
 class Book:
@@ -236,22 +231,5 @@ def fuzz(frames: int, seed: int, say: Callable[[str], None] = print) -> Counter[
     return figures
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--frames", type=int, default=1_000_000, help="how many frames to pass")
-    parser.add_argument("--seed", type=int, default=None, help="to repeat a run; without it a fresh one is drawn")
-    options = parser.parse_args()
-    seed = random.SystemRandom().randrange(2**32) if options.seed is None else options.seed
-    print(f"seed {seed}", flush=True)
-    start = time.perf_counter()
-    try:
-        fuzz(options.frames, seed)
-    except Find as find:
-        print(f"FOUND: {find}", file=sys.stderr)
-        return 1
-    print(f"{options.frames / (time.perf_counter() - start):.0f} frames/s, nothing found")
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(campaign(fuzz, __doc__))

@@ -9,10 +9,8 @@ one, or a reply larger than what was asked for, is a find; it is printed with th
 
 from __future__ import annotations
 
-import argparse
 import random
 import sys
-import time
 from collections import Counter
 from collections.abc import Callable
 from typing import Final
@@ -23,6 +21,7 @@ from holdfast.wire import messages as m
 from holdfast.wire.frames import FrameParser, FrameType, encode_frame
 from holdfast.wire.link import DataReceived, HelloReceived, Link, LinkClosed, RequestReceived
 from holdfast.wire.phases import ALLOWED, Phase, Role
+from tests.fuzz.campaign import Find, campaign
 
 HELLO: Final = m.Hello(1, 1, "f" * 32)
 WELCOME: Final = m.Welcome(1, "a", "i", "b", "p")
@@ -67,10 +66,6 @@ TOKENS: Final = [
 ]
 SIZES: Final = [0, 1, 2, 4095, 4096, 4097, 65_535, 65_536, 262_144, 262_145, 2**20, 2**21, 2**31, 2**32 - 1]
 POSITIONS: Final = [0, 1, 5, 4096, 5000, 9096, 65_536, 2**31, 2**62, 2**63, 2**64 - 1]
-
-
-class Find(Exception):
-    """Something came out that must not."""
 
 
 def a_link(role: Role, phase: Phase) -> Link:
@@ -277,22 +272,5 @@ def fuzz(frames: int, seed: int, say: Callable[[str], None] = print) -> Counter[
     return figures
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--frames", type=int, default=1_000_000, help="how many frames to feed")
-    parser.add_argument("--seed", type=int, default=None, help="to repeat a run; without it a fresh one is drawn")
-    options = parser.parse_args()
-    seed = random.SystemRandom().randrange(2**32) if options.seed is None else options.seed
-    print(f"seed {seed}", flush=True)
-    start = time.perf_counter()
-    try:
-        fuzz(options.frames, seed)
-    except Find as find:
-        print(f"FOUND: {find}", file=sys.stderr)
-        return 1
-    print(f"{options.frames / (time.perf_counter() - start):.0f} frames/s, nothing found")
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(campaign(fuzz, __doc__))

@@ -10,7 +10,8 @@ from holdfast.wire import enrol
 from holdfast.wire.link import Link
 from holdfast.wire.requests import RoleName
 from tests.fuzz import fuzz_enrol
-from tests.fuzz.fuzz_frames import Find, fuzz
+from tests.fuzz.campaign import Find
+from tests.fuzz.fuzz_frames import fuzz
 
 
 def test_20_000_frames_find_nothing_and_reach_everything() -> None:
@@ -52,7 +53,7 @@ def test_an_agent_that_takes_every_proof_is_found(monkeypatch: pytest.MonkeyPatc
             return True
 
     monkeypatch.setattr(enrol, "hmac", Careless)
-    with pytest.raises(fuzz_enrol.Find):
+    with pytest.raises(Find):
         fuzz_enrol.fuzz(20_000, 1, say=lambda _: None)
 
 
@@ -64,5 +65,5 @@ def test_a_proof_that_does_not_cover_the_certificate_is_found(monkeypatch: pytes
         return (*parts[:2], *parts[3:])
 
     monkeypatch.setattr(enrol, "transcript", forgetful)
-    with pytest.raises(fuzz_enrol.Find, match="let in"):
+    with pytest.raises(Find, match="let in"):
         fuzz_enrol.fuzz(50_000, 1, say=lambda _: None)
