@@ -25,7 +25,7 @@ RESUMED_S = 2.0
 """After the link is back, where this machine's kernel tells of it."""
 HEARTBEAT_S = 10.0
 SILENCE_S = 25.0
-UNSENT_S = 20.0
+UNSENT_S = 15.0
 """TCP_USER_TIMEOUT: longest time that sent bytes may stay unacknowledged."""
 NOTICE_S = 3.0
 """For timers that tick by the second, on a busy machine."""

@@ -31,7 +31,7 @@ def test_a_connection_is_tuned(listener: socket.socket) -> None:
     with tcp.connect("127.0.0.1", port_of(listener), timeout_s=5) as sock:
         assert sock.getblocking() is False
         assert option(sock, socket.TCP_NODELAY)
-        assert option(sock, socket.TCP_USER_TIMEOUT) == 20_000
+        assert option(sock, socket.TCP_USER_TIMEOUT) == 15_000
         assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
         kept = [socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL, socket.TCP_KEEPCNT]
         assert [option(sock, name) for name in kept] == [10, 5, 3]
