@@ -342,11 +342,9 @@ def test_a_flood_from_one_source_is_shed_before_tls(net: NetAgent, keys: tuple[K
 
 
 def test_connections_that_merely_end_cost_a_source_nothing(net: NetAgent, keys: tuple[Key, Key]) -> None:
-    before = net.network("accepted")
-    for number in range(1, 31):  # fewer at a time than a source may have
+    for number in range(1, 31):  # a few at a time, or a busy agent has more of them at once than a source may have
         socket.create_connection(("127.0.0.1", net.port), 5, source_address=("127.0.3.1", 0)).close()
-        if number % 10 == 0:
-            eventually(lambda seen=number: net.network("accepted") == before + seen)  # type: ignore[misc]
+        if number % 5 == 0:
             eventually(lambda: net.network("unauthenticated_now") == 0)
     assert net.network("shed_penalty") == 0
     net.enrolled(keys[0])
