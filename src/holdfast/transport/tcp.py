@@ -23,8 +23,8 @@ KEEPALIVE_IDLE_S: Final = 10
 KEEPALIVE_EVERY_S: Final = 5
 KEEPALIVE_PROBES: Final = 3
 USER_TIMEOUT_MS: Final = 15_000
-"""Unacknowledged bytes end the connection after this, instead of the kernel's 15 minutes (tcp_retries2). With the 10 s of
-a heartbeat these are the 25 s in which also that end knows which still hears the other (docs/adr/0014)."""
+"""Unacknowledged bytes end the connection after this, instead of the kernel's 15 minutes (tcp_retries2). With the 10 s
+of a heartbeat these are the 25 s in which also that end knows which still hears the other (docs/adr/0014)."""
 BACKLOG: Final = 1024
 """Connections that wait for accept(2); the kernel caps it at net.core.somaxconn."""
 
