@@ -1,0 +1,377 @@
+"""What can be held: locks, reentrant locks, semaphores, and several of them at once. Decides only; times are arguments.
+
+Rules:
+
+* Nobody overtakes: a request is granted when it is the first one of each of its resources and there is enough of each.
+  A large request is not starved by small ones, and several locks asked for at once are taken in one step, so that no
+  order of theirs can be a wrong one.
+* Each grant has a token that is greater than all tokens before it (a *fencing token*): who guards a resource with it
+  can turn down a holder whose time is over.
+* A request that would wait for ever is refused at once: the youngest wait is the one that closes the circle.
+
+As in ``threading``: a plain lock may be given back by another thread than the holder's, and an owner who waits for a
+plain lock of its own is not in a deadlock, for that reason. A semaphore that is given units by somebody who holds none
+of it is used as a signal; from then on anybody may come with more, and no wait for it is reported.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import OrderedDict, defaultdict
+from collections.abc import Mapping
+from typing import Final, Literal
+
+import msgspec
+
+from holdfast.coordination import deadlock
+from holdfast.coordination.deadlock import Link, Owner, Wait
+
+Kind = Literal["lock", "rlock", "semaphore", "bounded"]
+Ticket = int
+
+NAMES: Final = 10_000
+"""Resources of one table."""
+
+
+class Spec(msgspec.Struct, frozen=True):
+    """What a name stands for; ``units`` is 1 for locks and the first value of a semaphore, 0 or more."""
+
+    kind: Kind
+    units: int = 1
+
+
+class Granted(msgspec.Struct, frozen=True):
+    """All that was asked for is held; ``token`` is greater than any before."""
+
+    ticket: Ticket
+    owner: Owner
+    token: int
+
+
+class Waiting(msgspec.Struct, frozen=True):
+    """It stands in its queues."""
+
+    ticket: Ticket
+
+
+class Unavailable(msgspec.Struct, frozen=True):
+    """Not granted: not asked to wait, or its time is over. Nothing is held of it."""
+
+    ticket: Ticket
+    owner: Owner
+
+
+class Deadlocked(msgspec.Struct, frozen=True):
+    """It would have waited for ever; ``circle`` says for whom. Nothing is held of it."""
+
+    ticket: Ticket
+    owner: Owner
+    circle: tuple[Link, ...]
+
+
+Outcome = Granted | Waiting | Unavailable | Deadlocked
+Told = Granted | Unavailable
+
+
+class LockMisuse(Exception):
+    """A call that ``threading`` refuses too: giving back what is not held, or more than a bounded semaphore has."""
+
+
+class SpecDiffers(Exception):
+    """The name stands for something else already."""
+
+
+class _Resource(msgspec.Struct):
+    spec: Spec
+    free: int
+    total: int
+    holders: dict[Owner, int]  # units; of a reentrant lock: how deep
+    signal: bool = False
+
+
+class _Request(msgspec.Struct):
+    ticket: Ticket
+    wait: Wait
+    again: dict[str, int]
+    """Reentrant locks that the owner has already: they are held once more when the rest is granted."""
+    outside: bool
+    """A plain lock of the owner's own was asked for: another thread may end this wait, so it is never reported."""
+
+
+class Locks:
+    """The resources of one space, who holds them and who waits.
+
+    Args:
+        last_token: No token is this or below; whoever starts a table anew gives what the one before may have reached.
+    """
+
+    def __init__(self, *, last_token: int = 0) -> None:
+        self.last_token = last_token
+        self._resources: dict[str, _Resource] = {}
+        self._requests: dict[Ticket, _Request] = {}
+        self._queues: dict[str, OrderedDict[Ticket, None]] = {}
+        self._of_owner: dict[Owner, Ticket] = {}
+        self._held: defaultdict[Owner, dict[str, int]] = defaultdict(dict)
+        self._deadlines: list[tuple[float, Ticket]] = []
+        self._last_ticket = 0
+
+    # --- what there is -----------------------------------------------------------------------------------------------
+
+    def open(self, name: str, spec: Spec) -> None:
+        """Make a resource, or find the one of that name.
+
+        Raises:
+            SpecDiffers: it is of another kind, or has another number of units.
+            ValueError: the number is not possible, or there are ``NAMES`` already.
+        """
+        found = self._resources.get(name)
+        if found is not None:
+            if found.spec != spec:
+                raise SpecDiffers(
+                    f"{name!r} is a {found.spec.kind} of {found.spec.units}, not a {spec.kind} of {spec.units}"
+                )
+            return
+        if spec.units < 0 or (spec.kind in ("lock", "rlock") and spec.units != 1):
+            raise ValueError(f"a {spec.kind} of {spec.units} units")
+        if len(self._resources) >= NAMES:
+            raise ValueError(f"{NAMES} names are in use")
+        self._resources[name] = _Resource(spec, spec.units, spec.units, {})
+        self._queues[name] = OrderedDict()
+
+    def value(self, name: str) -> int:
+        """Units that nobody holds."""
+        return self._resources[name].free
+
+    def holders(self, name: str) -> dict[Owner, int]:
+        """Units by owner; of a reentrant lock how many times it is held."""
+        return dict(self._resources[name].holders)
+
+    def waiting(self, name: str) -> list[Owner]:
+        """Who waits for it, the next one first."""
+        return [self._requests[ticket].wait.owner for ticket in self._queues[name]]
+
+    # --- asking and giving back --------------------------------------------------------------------------------------
+
+    def ask(self, owner: Owner, units: Mapping[str, int], *, wait: bool = True, until: float | None = None) -> Outcome:
+        """Ask for units of one or several resources, all or none of them.
+
+        Args:
+            owner: Who asks; it must not be waiting already.
+            units: By name, at least one name, each at least 1.
+            wait: Stand in line if it is not to be had now.
+            until: When to give up (the caller's clock); None: never.
+
+        Raises:
+            KeyError: no such resource.
+            ValueError: nothing, or a number below 1, or more units than there are.
+            LockMisuse: this owner is waiting.
+        """
+        self._check(owner, units)
+        self._last_ticket += 1
+        ticket = self._last_ticket
+        again = {name: count for name, count in units.items() if self._has_reentrant(owner, name)}
+        wanted = {name: count for name, count in units.items() if name not in again}
+        request = _Request(ticket, Wait(owner, wanted), again, self._has_plain(owner, wanted))
+        if not any(self._queues[name] for name in wanted) and self._has_room(wanted):
+            return self._grant(request)
+        if not wait:
+            return Unavailable(ticket, owner)
+        self._stand(request)
+        circle = self._circle(request)
+        if circle:
+            self._leave(request)
+            return Deadlocked(ticket, owner, circle)
+        if until is not None:
+            heapq.heappush(self._deadlines, (until, ticket))
+        return Waiting(ticket)
+
+    def give_back(self, owner: Owner, name: str, units: int = 1) -> list[Told]:
+        """Give units back, and grant what can be granted then, in order.
+
+        Args:
+            owner: Who gives them back.
+            name: What.
+            units: How many; 1 for locks.
+
+        Raises:
+            KeyError: no such resource.
+            ValueError: a number below 1.
+            LockMisuse: not held, or (``bounded``) more than there were; a reentrant lock of an owner who is waiting.
+        """
+        resource = self._resources[name]
+        if units < 1:
+            raise ValueError(f"{units} units")
+        kind, holders = resource.spec.kind, resource.holders
+        if kind == "rlock":
+            if owner not in holders or units != 1:
+                raise LockMisuse(f"{name!r} is not held by {owner}")
+            if owner in self._of_owner:
+                raise LockMisuse(f"{owner} is waiting")
+            self._drop(owner, name, 1)
+            resource.free += owner not in holders
+        elif kind == "lock":
+            if not holders or units != 1:
+                raise LockMisuse(f"{name!r} is not held")
+            self._drop(next(iter(holders)), name, 1)
+            resource.free += 1
+        else:
+            if kind == "bounded" and resource.free + units > resource.spec.units:
+                raise LockMisuse(f"{name!r} would have more units than {resource.spec.units}")
+            self._return(owner, name, units)
+        return self._advance([name])
+
+    def withdraw(self, ticket: Ticket) -> list[Told]:
+        """Wait no longer; those behind may go on. Unknown tickets are ignored: it was granted, or is over."""
+        request = self._requests.get(ticket)
+        if request is None:
+            return []
+        self._leave(request)
+        return self._advance(list(request.wait.units))
+
+    def end(self, owner: Owner) -> list[Told]:
+        """The owner is gone: it waits for nothing, and all that it held is given back."""
+        told: list[Told] = []
+        names = list(self._held.get(owner, ()))
+        ticket = self._of_owner.get(owner)
+        if ticket is not None:
+            names += self._requests[ticket].wait.units
+            self._leave(self._requests[ticket])
+        for name, units in list(self._held.get(owner, {}).items()):
+            self._drop(owner, name, units)
+            self._resources[name].free += 1 if self._resources[name].spec.kind == "rlock" else units
+        told += self._advance(names)
+        return told
+
+    # --- time --------------------------------------------------------------------------------------------------------
+
+    def next_deadline(self) -> float | None:
+        """When ``handle_timeout`` is due; None: not before another call."""
+        while self._deadlines and self._deadlines[0][1] not in self._requests:
+            heapq.heappop(self._deadlines)
+        return self._deadlines[0][0] if self._deadlines else None
+
+    def handle_timeout(self, now: float) -> list[Told]:
+        """End the waits whose time is over; a call too early does nothing."""
+        told: list[Told] = []
+        names: list[str] = []
+        while (deadline := self.next_deadline()) is not None and deadline <= now:
+            request = self._requests[heapq.heappop(self._deadlines)[1]]
+            self._leave(request)
+            told.append(Unavailable(request.ticket, request.wait.owner))
+            names += request.wait.units
+        return told + self._advance(names)
+
+    # --- inside ------------------------------------------------------------------------------------------------------
+
+    def _check(self, owner: Owner, units: Mapping[str, int]) -> None:
+        if not units:
+            raise ValueError("nothing is asked for")
+        for name, count in units.items():
+            resource = self._resources[name]
+            if count < 1 or (count > resource.total and not resource.signal and resource.spec.kind != "semaphore"):
+                raise ValueError(f"{count} of {name!r}, which has {resource.total}")
+        if owner in self._of_owner:
+            raise LockMisuse(f"{owner} is waiting")
+
+    def _has_reentrant(self, owner: Owner, name: str) -> bool:
+        resource = self._resources[name]
+        return resource.spec.kind == "rlock" and owner in resource.holders
+
+    def _has_plain(self, owner: Owner, units: Mapping[str, int]) -> bool:
+        return any(
+            self._resources[name].spec.kind == "lock" and owner in self._resources[name].holders for name in units
+        )
+
+    def _has_room(self, units: Mapping[str, int]) -> bool:
+        return all(count <= self._resources[name].free for name, count in units.items())
+
+    def _grant(self, request: _Request) -> Granted:
+        owner = request.wait.owner
+        held = self._held[owner]
+        for name, count in request.wait.units.items():
+            self._resources[name].free -= 1 if self._resources[name].spec.kind == "rlock" else count
+        for name, count in {**request.wait.units, **request.again}.items():
+            holders = self._resources[name].holders
+            held[name] = holders[owner] = holders.get(owner, 0) + count
+        self.last_token += 1
+        return Granted(request.ticket, owner, self.last_token)
+
+    def _drop(self, owner: Owner, name: str, units: int) -> None:
+        holders, held = self._resources[name].holders, self._held[owner]
+        left = holders[owner] - units
+        if left:
+            holders[owner] = held[name] = left
+            return
+        del holders[owner], held[name]
+        if not held:
+            del self._held[owner]
+
+    def _return(self, owner: Owner, name: str, units: int) -> None:
+        """Units of a semaphore: first what the owner holds, then what others hold, and then new ones."""
+        resource = self._resources[name]
+        resource.free += units
+        own = min(units, resource.holders.get(owner, 0))
+        if own:
+            self._drop(owner, name, own)
+        units -= own
+        if units:
+            resource.signal = True
+        for other in list(resource.holders):
+            if not units:
+                return
+            taken = min(units, resource.holders[other])
+            self._drop(other, name, taken)
+            units -= taken
+        resource.total += units
+
+    def _stand(self, request: _Request) -> None:
+        self._requests[request.ticket] = request
+        self._of_owner[request.wait.owner] = request.ticket
+        for name in request.wait.units:
+            self._queues[name][request.ticket] = None
+
+    def _leave(self, request: _Request) -> None:
+        del self._requests[request.ticket], self._of_owner[request.wait.owner]
+        for name in request.wait.units:
+            del self._queues[name][request.ticket]
+
+    def _advance(self, names: list[str]) -> list[Told]:
+        """Grant the first ones of these queues, while there is room; a grant may let others come to the front."""
+        told: list[Told] = []
+        while names:
+            queue = self._queues[names.pop()]
+            if not queue:
+                continue
+            request = self._requests[next(iter(queue))]
+            units = request.wait.units
+            if all(next(iter(self._queues[name])) == request.ticket for name in units) and self._has_room(units):
+                self._leave(request)
+                told.append(self._grant(request))
+                names += units
+        return told
+
+    def _circle(self, request: _Request) -> tuple[Link, ...]:
+        """Who this request waits for in a circle; empty: it may be granted one day.
+
+        There was no circle before it, and it is the last one in its lines. So a new circle leads through something that
+        its owner holds and somebody waits for; where there is no such thing, nothing is searched.
+        """
+        if not any(self._queues[name] for name in self._held.get(request.wait.owner, ())):
+            return ()
+        if self._is_open(request):
+            return ()
+        waits = [each.wait for each in self._requests.values() if not self._is_open(each)]
+        free = {name: resource.free for name, resource in self._resources.items()}
+        held = {
+            owner: {name: 1 if self._resources[name].spec.kind == "rlock" else count for name, count in units.items()}
+            for owner, units in self._held.items()
+        }
+        stuck = deadlock.blocked_for_ever(free, held, waits)
+        return deadlock.circle(free, held, waits, stuck, request.wait.owner) if request.wait.owner in stuck else ()
+
+    def _is_open(self, request: _Request) -> bool:
+        """Whether somebody who holds nothing may end this wait."""
+        return request.outside or any(
+            resource.signal or (resource.spec.kind == "semaphore" and count > resource.total)
+            for count, resource in ((count, self._resources[name]) for name, count in request.wait.units.items())
+        )

@@ -1,0 +1,303 @@
+"""Queues: bounded, in three orders, fair to both sides, and with at-least-once delivery where it is asked for.
+
+As ``queue.Queue``, ``LifoQueue`` and ``PriorityQueue``, including ``task_done``, ``join`` and ``shutdown``. Rules
+beyond those of the standard library:
+
+* Who waits is served in the order of arrival: getters get items in that order, putters put theirs in that order, and
+  nobody who does not wait overtakes them.
+* With ``visible_after_s`` an item that was handed out is kept until it is acknowledged. If that does not come in time,
+  or the taker says that it has failed, it goes back to its old place; after ``most_deliveries`` it becomes a dead
+  letter. Items that are out count for ``maxsize``: a full queue is a full one, so memory stays bounded.
+
+Times are seconds of one clock that never goes back, given as arguments.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import OrderedDict
+from typing import Final, Literal
+
+import msgspec
+
+Order = Literal["fifo", "lifo", "priority"]
+Ticket = int
+
+MOST_DELIVERIES: Final = 5
+
+
+class Item(msgspec.Struct, frozen=True):
+    """What somebody has put: ``id`` counts up from 1; the lowest ``priority`` is first; ``deliveries`` so far."""
+
+    id: int
+    value: bytes
+    priority: float = 0.0
+    deliveries: int = 0
+
+
+class Taken(msgspec.Struct, frozen=True):
+    """The item is in the queue."""
+
+    ticket: Ticket
+    id: int
+
+
+class Delivered(msgspec.Struct, frozen=True):
+    """Here is an item. With acknowledgement, ``item.id`` and ``item.deliveries`` are what ``acknowledge`` wants."""
+
+    ticket: Ticket
+    item: Item
+
+
+class Waiting(msgspec.Struct, frozen=True):
+    """It stands in line."""
+
+    ticket: Ticket
+
+
+class Refused(msgspec.Struct, frozen=True):
+    """Not done: ``full``, ``empty`` (each now, or until the time was over), or the queue is ``shut``."""
+
+    ticket: Ticket
+    why: Literal["full", "empty", "shut"]
+
+
+class Joined(msgspec.Struct, frozen=True):
+    """All that was put is done."""
+
+    ticket: Ticket
+
+
+Told = Taken | Delivered | Refused | Joined
+
+
+class QueueMisuse(Exception):
+    """``task_done`` without an item, or an acknowledgement of what is not out (any more)."""
+
+
+class _Putter(msgspec.Struct):
+    value: bytes
+    priority: float
+
+
+class Queue:
+    """One queue.
+
+    Args:
+        maxsize: Most items, those that are out among them; 0: no bound of its own.
+        order: Which item is the next one.
+        visible_after_s: How long an item may be out; None: handing out is the end of it.
+        most_deliveries: Then an item that was not acknowledged is a dead letter.
+    """
+
+    def __init__(
+        self,
+        *,
+        maxsize: int = 0,
+        order: Order = "fifo",
+        visible_after_s: float | None = None,
+        most_deliveries: int = MOST_DELIVERIES,
+    ) -> None:
+        self.maxsize = maxsize
+        self.order = order
+        self.dead: dict[int, Item] = {}
+        self.unfinished = 0
+        self.shut = False
+        self._visible_after_s = visible_after_s
+        self._most_deliveries = most_deliveries
+        self._ready: list[tuple[float, int, Item]] = []
+        self._out: dict[int, Item] = {}
+        self._putters: OrderedDict[Ticket, _Putter] = OrderedDict()
+        self._getters: OrderedDict[Ticket, None] = OrderedDict()
+        self._joiners: OrderedDict[Ticket, None] = OrderedDict()
+        self._deadlines: list[tuple[float, Ticket]] = []
+        self._returns: list[tuple[float, int, int]] = []  # when, id, deliveries
+        self._last_ticket = self._last_id = 0
+
+    # --- the standard library's side ---------------------------------------------------------------------------------
+
+    def qsize(self) -> int:
+        """Items that can be had now."""
+        return len(self._ready)
+
+    @property
+    def full(self) -> bool:
+        """Whether a putter must wait."""
+        return 0 < self.maxsize <= len(self._ready) + len(self._out)
+
+    def put(
+        self, value: bytes, *, now: float, priority: float = 0.0, wait: bool = True, until: float | None = None
+    ) -> tuple[Taken | Waiting | Refused, list[Told]]:
+        """Put an item: what becomes of it, and what others are to be told."""
+        ticket = self._ticket()
+        if self.shut:
+            return Refused(ticket, "shut"), []
+        if not self._putters and not self.full:
+            taken = self._take(ticket, value, priority)
+            return taken, self._move(now)
+        if not wait:
+            return Refused(ticket, "full"), []
+        self._putters[ticket] = _Putter(value, priority)
+        self._limit(ticket, until)
+        return Waiting(ticket), []
+
+    def get(
+        self, *, now: float, wait: bool = True, until: float | None = None
+    ) -> tuple[Delivered | Waiting | Refused, list[Told]]:
+        """Get the next item: what comes of it, and what others are to be told."""
+        ticket = self._ticket()
+        if self._ready and not self._getters:
+            delivered = self._deliver(ticket, now)
+            return delivered, self._move(now)
+        if self.shut:
+            return Refused(ticket, "shut"), []
+        if not wait:
+            return Refused(ticket, "empty"), []
+        self._getters[ticket] = None
+        self._limit(ticket, until)
+        return Waiting(ticket), []
+
+    def task_done(self) -> list[Told]:
+        """One of the items that were handed out is done.
+
+        Raises:
+            QueueMisuse: more often than there were items.
+        """
+        if not self.unfinished:
+            raise QueueMisuse("task_done was called too many times")
+        self.unfinished -= 1
+        return self._join_all()
+
+    def join(self) -> Joined | Waiting:
+        """Wait until all that was put is done."""
+        ticket = self._ticket()
+        if not self.unfinished:
+            return Joined(ticket)
+        self._joiners[ticket] = None
+        return Waiting(ticket)
+
+    def shutdown(self, *, immediate: bool = False) -> list[Told]:
+        """No more puts, and gets until it is empty; ``immediate``: what is in it is dropped and counts as done."""
+        self.shut = True
+        told: list[Told] = [Refused(ticket, "shut") for ticket in self._putters]
+        self._putters.clear()
+        if immediate:
+            self.unfinished -= min(self.unfinished, len(self._ready))
+            self._ready.clear()
+        told += [Refused(ticket, "shut") for ticket in self._getters]
+        self._getters.clear()
+        return told + self._join_all()
+
+    def withdraw(self, ticket: Ticket) -> None:
+        """Wait no longer. Unknown tickets are ignored: it was served, or is over."""
+        for line in (self._putters, self._getters, self._joiners):
+            line.pop(ticket, None)
+
+    # --- at-least-once -----------------------------------------------------------------------------------------------
+
+    def acknowledge(self, id_: int, deliveries: int, *, now: float) -> list[Told]:
+        """This delivery is done; the item is gone, and whoever waits to put may.
+
+        Raises:
+            QueueMisuse: it is not out, or has been handed to somebody else since.
+        """
+        self._come_back(id_, deliveries)
+        return self._move(now)
+
+    def fail(self, id_: int, deliveries: int, *, now: float) -> list[Told]:
+        """This delivery has come to nothing: the item goes back, or is a dead letter now.
+
+        Raises:
+            QueueMisuse: as for ``acknowledge``.
+        """
+        self._put_back(self._come_back(id_, deliveries))
+        return self._move(now)
+
+    # --- time --------------------------------------------------------------------------------------------------------
+
+    def next_deadline(self) -> float | None:
+        """When ``handle_timeout`` is due; None: not before another call."""
+        while self._deadlines and not self._stands(self._deadlines[0][1]):
+            heapq.heappop(self._deadlines)
+        while self._returns and not self._is_out(*self._returns[0][1:]):
+            heapq.heappop(self._returns)
+        found = [heap[0][0] for heap in (self._deadlines, self._returns) if heap]
+        return min(found, default=None)
+
+    def handle_timeout(self, now: float) -> list[Told]:
+        """End the waits whose time is over, and take back what was out too long; a call too early does nothing."""
+        told: list[Told] = []
+        while (deadline := self.next_deadline()) is not None and deadline <= now:
+            if self._returns and self._returns[0][0] == deadline:
+                _, id_, deliveries = heapq.heappop(self._returns)
+                self._put_back(self._come_back(id_, deliveries))
+            else:
+                ticket = heapq.heappop(self._deadlines)[1]
+                told.append(Refused(ticket, "full" if ticket in self._putters else "empty"))
+                self.withdraw(ticket)
+        return told + self._move(now)
+
+    # --- inside ------------------------------------------------------------------------------------------------------
+
+    def _ticket(self) -> Ticket:
+        self._last_ticket += 1
+        return self._last_ticket
+
+    def _limit(self, ticket: Ticket, until: float | None) -> None:
+        if until is not None:
+            heapq.heappush(self._deadlines, (until, ticket))
+
+    def _stands(self, ticket: Ticket) -> bool:
+        return ticket in self._putters or ticket in self._getters
+
+    def _is_out(self, id_: int, deliveries: int) -> bool:
+        item = self._out.get(id_)
+        return item is not None and item.deliveries == deliveries
+
+    def _take(self, ticket: Ticket, value: bytes, priority: float) -> Taken:
+        self._last_id += 1
+        self.unfinished += 1
+        self._make_ready(Item(self._last_id, value, priority))
+        return Taken(ticket, self._last_id)
+
+    def _make_ready(self, item: Item) -> None:
+        first = {"fifo": 0.0, "lifo": 0.0, "priority": item.priority}[self.order]
+        heapq.heappush(self._ready, (first, -item.id if self.order == "lifo" else item.id, item))
+
+    def _deliver(self, ticket: Ticket, now: float) -> Delivered:
+        item = heapq.heappop(self._ready)[2]
+        item = msgspec.structs.replace(item, deliveries=item.deliveries + 1)
+        if self._visible_after_s is not None:
+            self._out[item.id] = item
+            heapq.heappush(self._returns, (now + self._visible_after_s, item.id, item.deliveries))
+        return Delivered(ticket, item)
+
+    def _come_back(self, id_: int, deliveries: int) -> Item:
+        if not self._is_out(id_, deliveries):
+            raise QueueMisuse(f"delivery {deliveries} of item {id_} is not out")
+        return self._out.pop(id_)
+
+    def _put_back(self, item: Item) -> None:
+        if item.deliveries >= self._most_deliveries:
+            self.dead[item.id] = item
+        else:
+            self._make_ready(item)
+
+    def _join_all(self) -> list[Told]:
+        if self.unfinished:
+            return []
+        told: list[Told] = [Joined(ticket) for ticket in self._joiners]
+        self._joiners.clear()
+        return told
+
+    def _move(self, now: float) -> list[Told]:
+        """Serve who waits on both sides, in order, as long as somebody can be."""
+        told: list[Told] = []
+        while True:
+            if self._getters and self._ready:
+                told.append(self._deliver(self._getters.popitem(last=False)[0], now))
+            elif self._putters and not self.full:
+                ticket, putter = self._putters.popitem(last=False)
+                told.append(self._take(ticket, putter.value, putter.priority))
+            else:
+                return told
