@@ -16,7 +16,6 @@ of it is used as a signal; from then on anybody may come with more, and no wait 
 
 from __future__ import annotations
 
-import heapq
 from collections import OrderedDict, defaultdict
 from collections.abc import Mapping
 from typing import Final, Literal
@@ -25,9 +24,9 @@ import msgspec
 
 from holdfast.coordination import deadlock
 from holdfast.coordination.deadlock import Link, Owner, Wait
+from holdfast.coordination.waiters import Line, Ticket
 
 Kind = Literal["lock", "rlock", "semaphore", "bounded"]
-Ticket = int
 
 NAMES: Final = 10_000
 """Resources of one table."""
@@ -108,11 +107,10 @@ class Locks:
     def __init__(self, *, last_token: int = 0) -> None:
         self.last_token = last_token
         self._resources: dict[str, _Resource] = {}
-        self._requests: dict[Ticket, _Request] = {}
+        self._requests: Line[_Request] = Line()
         self._queues: dict[str, OrderedDict[Ticket, None]] = {}
         self._of_owner: dict[Owner, Ticket] = {}
         self._held: defaultdict[Owner, dict[str, int]] = defaultdict(dict)
-        self._deadlines: list[tuple[float, Ticket]] = []
         self._last_ticket = 0
 
     # --- what there is -----------------------------------------------------------------------------------------------
@@ -176,13 +174,11 @@ class Locks:
             return self._grant(request)
         if not wait:
             return Unavailable(ticket, owner)
-        self._stand(request)
+        self._stand(request, until)
         circle = self._circle(request)
         if circle:
             self._leave(request)
             return Deadlocked(ticket, owner, circle)
-        if until is not None:
-            heapq.heappush(self._deadlines, (until, ticket))
         return Waiting(ticket)
 
     def give_back(self, owner: Owner, name: str, units: int = 1) -> list[Told]:
@@ -222,9 +218,9 @@ class Locks:
 
     def withdraw(self, ticket: Ticket) -> list[Told]:
         """Wait no longer; those behind may go on. Unknown tickets are ignored: it was granted, or is over."""
-        request = self._requests.get(ticket)
-        if request is None:
+        if ticket not in self._requests:
             return []
+        request = self._requests[ticket]
         self._leave(request)
         return self._advance(list(request.wait.units))
 
@@ -246,16 +242,14 @@ class Locks:
 
     def next_deadline(self) -> float | None:
         """When ``handle_timeout`` is due; None: not before another call."""
-        while self._deadlines and self._deadlines[0][1] not in self._requests:
-            heapq.heappop(self._deadlines)
-        return self._deadlines[0][0] if self._deadlines else None
+        return self._requests.next_deadline()
 
     def handle_timeout(self, now: float) -> list[Told]:
         """End the waits whose time is over; a call too early does nothing."""
         told: list[Told] = []
         names: list[str] = []
-        while (deadline := self.next_deadline()) is not None and deadline <= now:
-            request = self._requests[heapq.heappop(self._deadlines)[1]]
+        for ticket in self._requests.due(now):
+            request = self._requests[ticket]
             self._leave(request)
             told.append(Unavailable(request.ticket, request.wait.owner))
             names += request.wait.units
@@ -324,14 +318,15 @@ class Locks:
             units -= taken
         resource.total += units
 
-    def _stand(self, request: _Request) -> None:
-        self._requests[request.ticket] = request
+    def _stand(self, request: _Request, until: float | None) -> None:
+        self._requests.stand(request.ticket, request, until)
         self._of_owner[request.wait.owner] = request.ticket
         for name in request.wait.units:
             self._queues[name][request.ticket] = None
 
     def _leave(self, request: _Request) -> None:
-        del self._requests[request.ticket], self._of_owner[request.wait.owner]
+        self._requests.leave(request.ticket)
+        del self._of_owner[request.wait.owner]
         for name in request.wait.units:
             del self._queues[name][request.ticket]
 

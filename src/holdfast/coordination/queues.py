@@ -15,13 +15,13 @@ Times are seconds of one clock that never goes back, given as arguments.
 from __future__ import annotations
 
 import heapq
-from collections import OrderedDict
 from typing import Final, Literal
 
 import msgspec
 
+from holdfast.coordination.waiters import Line, Ticket
+
 Order = Literal["fifo", "lifo", "priority"]
-Ticket = int
 
 MOST_DELIVERIES: Final = 5
 
@@ -107,10 +107,9 @@ class Queue:
         self._most_deliveries = most_deliveries
         self._ready: list[tuple[float, int, Item]] = []
         self._out: dict[int, Item] = {}
-        self._putters: OrderedDict[Ticket, _Putter] = OrderedDict()
-        self._getters: OrderedDict[Ticket, None] = OrderedDict()
-        self._joiners: OrderedDict[Ticket, None] = OrderedDict()
-        self._deadlines: list[tuple[float, Ticket]] = []
+        self._putters: Line[_Putter] = Line()
+        self._getters: Line[None] = Line()
+        self._joiners: Line[None] = Line()
         self._returns: list[tuple[float, int, int]] = []  # when, id, deliveries
         self._last_ticket = self._last_id = 0
 
@@ -137,8 +136,7 @@ class Queue:
             return taken, self._move(now)
         if not wait:
             return Refused(ticket, "full"), []
-        self._putters[ticket] = _Putter(value, priority)
-        self._limit(ticket, until)
+        self._putters.stand(ticket, _Putter(value, priority), until)
         return Waiting(ticket), []
 
     def get(
@@ -153,8 +151,7 @@ class Queue:
             return Refused(ticket, "shut"), []
         if not wait:
             return Refused(ticket, "empty"), []
-        self._getters[ticket] = None
-        self._limit(ticket, until)
+        self._getters.stand(ticket, None, until)
         return Waiting(ticket), []
 
     def task_done(self) -> list[Told]:
@@ -173,25 +170,23 @@ class Queue:
         ticket = self._ticket()
         if not self.unfinished:
             return Joined(ticket)
-        self._joiners[ticket] = None
+        self._joiners.stand(ticket, None)
         return Waiting(ticket)
 
     def shutdown(self, *, immediate: bool = False) -> list[Told]:
         """No more puts, and gets until it is empty; ``immediate``: what is in it is dropped and counts as done."""
         self.shut = True
-        told: list[Told] = [Refused(ticket, "shut") for ticket in self._putters]
-        self._putters.clear()
+        told: list[Told] = [Refused(ticket, "shut") for ticket in self._putters.serve_all()]
         if immediate:
             self.unfinished -= min(self.unfinished, len(self._ready))
             self._ready.clear()
-        told += [Refused(ticket, "shut") for ticket in self._getters]
-        self._getters.clear()
+        told += [Refused(ticket, "shut") for ticket in self._getters.serve_all()]
         return told + self._join_all()
 
     def withdraw(self, ticket: Ticket) -> None:
         """Wait no longer. Unknown tickets are ignored: it was served, or is over."""
         for line in (self._putters, self._getters, self._joiners):
-            line.pop(ticket, None)
+            line.leave(ticket)
 
     # --- at-least-once -----------------------------------------------------------------------------------------------
 
@@ -217,24 +212,21 @@ class Queue:
 
     def next_deadline(self) -> float | None:
         """When ``handle_timeout`` is due; None: not before another call."""
-        while self._deadlines and not self._stands(self._deadlines[0][1]):
-            heapq.heappop(self._deadlines)
         while self._returns and not self._is_out(*self._returns[0][1:]):
             heapq.heappop(self._returns)
-        found = [heap[0][0] for heap in (self._deadlines, self._returns) if heap]
-        return min(found, default=None)
+        found = [self._putters.next_deadline(), self._getters.next_deadline()]
+        if self._returns:
+            found.append(self._returns[0][0])
+        return min((deadline for deadline in found if deadline is not None), default=None)
 
     def handle_timeout(self, now: float) -> list[Told]:
         """End the waits whose time is over, and take back what was out too long; a call too early does nothing."""
-        told: list[Told] = []
-        while (deadline := self.next_deadline()) is not None and deadline <= now:
-            if self._returns and self._returns[0][0] == deadline:
-                _, id_, deliveries = heapq.heappop(self._returns)
+        told: list[Told] = [Refused(ticket, "full") for ticket in self._putters.over(now)]
+        told += [Refused(ticket, "empty") for ticket in self._getters.over(now)]
+        while self._returns and self._returns[0][0] <= now:
+            _, id_, deliveries = heapq.heappop(self._returns)
+            if self._is_out(id_, deliveries):
                 self._put_back(self._come_back(id_, deliveries))
-            else:
-                ticket = heapq.heappop(self._deadlines)[1]
-                told.append(Refused(ticket, "full" if ticket in self._putters else "empty"))
-                self.withdraw(ticket)
         return told + self._move(now)
 
     # --- inside ------------------------------------------------------------------------------------------------------
@@ -242,13 +234,6 @@ class Queue:
     def _ticket(self) -> Ticket:
         self._last_ticket += 1
         return self._last_ticket
-
-    def _limit(self, ticket: Ticket, until: float | None) -> None:
-        if until is not None:
-            heapq.heappush(self._deadlines, (until, ticket))
-
-    def _stands(self, ticket: Ticket) -> bool:
-        return ticket in self._putters or ticket in self._getters
 
     def _is_out(self, id_: int, deliveries: int) -> bool:
         item = self._out.get(id_)
@@ -286,18 +271,16 @@ class Queue:
     def _join_all(self) -> list[Told]:
         if self.unfinished:
             return []
-        told: list[Told] = [Joined(ticket) for ticket in self._joiners]
-        self._joiners.clear()
-        return told
+        return [Joined(ticket) for ticket in self._joiners.serve_all()]
 
     def _move(self, now: float) -> list[Told]:
         """Serve who waits on both sides, in order, as long as somebody can be."""
         told: list[Told] = []
         while True:
             if self._getters and self._ready:
-                told.append(self._deliver(self._getters.popitem(last=False)[0], now))
+                told.append(self._deliver(self._getters.serve()[0], now))
             elif self._putters and not self.full:
-                ticket, putter = self._putters.popitem(last=False)
+                ticket, putter = self._putters.serve()
                 told.append(self._take(ticket, putter.value, putter.priority))
             else:
                 return told
