@@ -11,7 +11,9 @@ Rules of this module:
 
 from __future__ import annotations
 
+import queue
 import subprocess
+import threading
 from typing import Literal
 
 Ran = Literal["no", "yes", "unknown"]
@@ -288,3 +290,46 @@ class IdentityError(HoldfastError):
     """A key or certificate that cannot be used; nothing was sent."""
 
     ran: Ran = "no"
+
+
+# --- coordination ----------------------------------------------------------------------------------------------------
+
+
+class CoordinationError(HoldfastError):
+    """Base of what can go wrong with a lock, a queue or another shared object."""
+
+    ran: Ran = "no"
+
+
+class DeadlockError(CoordinationError, RuntimeError):
+    """This wait would never end; the message is the circle, one line a step. What was held before is still held.
+
+    Attributes:
+        circle: (owner, name, blocker) of each step; each one's blocker is the next one's owner.
+    """
+
+    def __init__(self, message: str, *, circle: tuple[tuple[str, str, str], ...] = ()) -> None:
+        super().__init__(message)
+        self.circle = circle
+
+
+class LeaseLost(CoordinationError):
+    """This client was not heard of for longer than its lease: what it held may belong to somebody else by now."""
+
+    ran: Ran = "unknown"
+
+
+class NotHeld(CoordinationError, RuntimeError):
+    """Given back without being held, or by somebody else's owner; ``RuntimeError``, as in ``threading``."""
+
+
+class BrokenBarrier(CoordinationError, threading.BrokenBarrierError):
+    """Somebody gave up at the barrier, or it was reset."""
+
+
+class QueueFull(CoordinationError, queue.Full):
+    """No room in the queue, now or until the time was over."""
+
+
+class QueueEmpty(CoordinationError, queue.Empty):
+    """Nothing in the queue, now or until the time was over."""

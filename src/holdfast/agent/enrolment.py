@@ -24,7 +24,7 @@ from holdfast.errors import HoldfastError, LimitExceeded, Refused
 from holdfast.wire.certificate import fingerprint
 from holdfast.wire.codes import ErrorCode
 from holdfast.wire.invitation import invitation_id
-from holdfast.wire.requests import RoleName
+from holdfast.wire.request_types import RoleName
 
 WRONG_TRIES: Final = 5
 """An invitation with so many wrong proofs is burnt."""

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from holdfast.transport.identity import Identity
-    from holdfast.wire.requests import RoleName
+    from holdfast.wire.request_types import RoleName
 
 _INVITATIONS_BYTES: Final = 1024 * 1024
 

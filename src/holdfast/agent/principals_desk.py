@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from holdfast.agent.service import Service
     from holdfast.agent.stranger import Stranger
     from holdfast.store.principals import Enrolled
-    from holdfast.wire.requests import RoleName
+    from holdfast.wire.request_types import RoleName
 
 SAVE_TRIES_S: Final = 1.0
 """Wrong proofs are kept so much later: after the answer, which must not tell by its time whether there was anything to

@@ -6,7 +6,7 @@ from enum import IntEnum
 
 
 class ErrorCode(IntEnum):
-    """Codes by hundreds: 1 connection, 2 identity, 3 request, 4 capacity, 5 agent."""
+    """Codes by hundreds: 1 connection, 2 identity, 3 request, 4 capacity, 5 agent, 6 coordination."""
 
     PROTOCOL = 100
     TOO_LARGE = 101
@@ -38,3 +38,8 @@ class ErrorCode(IntEnum):
     BUSY = 403
     INTERNAL = 500
     JOURNAL_FAILED = 501
+    LOCK_TIMEOUT = 600
+    DEADLOCK = 601
+    LEASE_LOST = 602
+    STALE_TOKEN = 603
+    NOT_HOLDER = 604

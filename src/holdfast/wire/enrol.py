@@ -39,7 +39,7 @@ from holdfast.wire.invitation import Invitation
 from holdfast.wire.limits import CERTIFICATE_BYTES, NONCE_BYTES, PRINCIPAL_CHARS, SECRET_BYTES
 from holdfast.wire.messages import UnreadableHeader, clip, encode
 from holdfast.wire.phases import ALLOWED, Phase, Role
-from holdfast.wire.requests import RoleName
+from holdfast.wire.request_types import RoleName
 
 T = TypeVar("T", bound="Step")
 

@@ -30,7 +30,7 @@ import msgspec
 from holdfast.errors import IdentityError, InvitationError
 from holdfast.wire.certificate import FINGERPRINT_BYTES, fingerprint_bytes, fingerprint_text
 from holdfast.wire.limits import ADDRESS_CHARS, INVITATION_CHARS, SECRET_BYTES
-from holdfast.wire.requests import RoleName
+from holdfast.wire.request_types import RoleName
 
 PREFIX: Final = "hf1."
 _ROLES: Final[tuple[RoleName, ...]] = ("viewer", "runner", "operator", "admin")

@@ -92,3 +92,20 @@ PROTOCOL_LOWEST: Final = 1
 """Oldest protocol that is still spoken."""
 PROTOCOL_HIGHEST: Final = 1
 """Newest protocol that is spoken."""
+
+OBJECT_NAME_CHARS: Final = 200
+"""A name of a lock, queue or other shared object."""
+NAMES_AT_ONCE: Final = 64
+"""Objects asked for in one step, and what one plan waits for."""
+UNITS: Final = 2**31 - 1
+"""Units of a semaphore, parties of a barrier, items of a queue."""
+SEEN_NUMBERS: Final = 1000
+"""Answers that one request may say to have seen."""
+ITEM_BYTES: Final = 1 * MIB
+"""Value of one item of a queue: it is the body of one answer."""
+LEASE_S: Final = 15.0
+"""How long a client that is not heard of is believed to be there."""
+LEASE_LEAST_S: Final = 3.0
+"""Shorter ones would be lost to a busy machine."""
+LEASE_MOST_S: Final = 3600.0
+"""Longer ones would hold up others for too long after a crash."""

@@ -15,10 +15,59 @@ from msgspec import Meta
 from holdfast.errors import RemoteProtocolError
 from holdfast.types import JobInfo, JobState, Receipt
 from holdfast.wire.codes import ErrorCode
+from holdfast.wire.coordination import (
+    Acquire,
+    AcquireAnswer,
+    Await,
+    AwaitAnswer,
+    Drop,
+    Flag,
+    FlagAnswer,
+    Hold,
+    Join,
+    LeaseInfo,
+    Leases,
+    LeasesAnswer,
+    Meet,
+    MeetAnswer,
+    Notify,
+    Numbered,
+    NumberedAnswer,
+    ObjectAsked,
+    ObjectState,
+    ObjectStateAnswer,
+    Open,
+    OpenAnswer,
+    Put,
+    PutAnswer,
+    Release,
+    Renew,
+    RenewAnswer,
+    Settle,
+    ShutQueue,
+    Step,
+    Take,
+    TakeAnswer,
+    Withdraw,
+)
 from holdfast.wire.limits import KEY_BYTES, LABEL_BYTES, TEXT_BYTES
+from holdfast.wire.plans import (
+    Group,
+    GroupInfo,
+    Groups,
+    GroupsAnswer,
+    Plan,
+    PlanInfo,
+    Plans,
+    PlansAnswer,
+    Replan,
+    Unplan,
+)
+from holdfast.wire.request_types import Request, RoleName
 from holdfast.wire.requests import (
     REQUEST_NAMES,
     AnyRequest,
+    Dial,
     Forget,
     Get,
     Invite,
@@ -27,11 +76,8 @@ from holdfast.wire.requests import (
     Principals,
     Prune,
     Read,
-    Request,
     Retry,
     Revoke,
-    RoleName,
-    Run,
     Shutdown,
     Signal,
     Status,
@@ -39,42 +85,80 @@ from holdfast.wire.requests import (
     Verify,
     Wait,
     Write,
-    pack_items,
-    unpack_items,
 )
+from holdfast.wire.run import Run, pack_items, unpack_items
 
 __all__ = [
     "REQUEST_NAMES",
     "Accepted",
     "AcceptedAnswer",
+    "Acquire",
+    "AcquireAnswer",
     "AnyEvent",
     "AnyRequest",
+    "Await",
+    "AwaitAnswer",
     "Close",
+    "Dial",
+    "DialAnswer",
     "DoneAnswer",
+    "Drop",
     "End",
     "ErrorCode",
     "Event",
     "Failure",
+    "Flag",
+    "FlagAnswer",
     "Forget",
     "Get",
     "GoAway",
+    "Group",
+    "GroupInfo",
+    "Groups",
+    "GroupsAnswer",
     "Hello",
+    "Hold",
     "Invite",
     "InviteAnswer",
     "JobAnswer",
     "JobsAnswer",
+    "Join",
+    "LeaseInfo",
+    "Leases",
+    "LeasesAnswer",
     "Leftover",
     "Leftovers",
     "LeftoversAnswer",
     "List",
+    "Meet",
+    "MeetAnswer",
+    "Notify",
+    "Numbered",
+    "NumberedAnswer",
+    "ObjectAsked",
+    "ObjectState",
+    "ObjectStateAnswer",
+    "Open",
+    "OpenAnswer",
     "Opened",
+    "Plan",
+    "PlanInfo",
+    "Plans",
+    "PlansAnswer",
     "PrincipalInfo",
     "Principals",
     "PrincipalsAnswer",
+    "Progress",
     "Prune",
     "PruneAnswer",
+    "Put",
+    "PutAnswer",
     "Read",
     "ReadAnswer",
+    "Release",
+    "Renew",
+    "RenewAnswer",
+    "Replan",
     "Request",
     "ResultAnswer",
     "Retry",
@@ -82,17 +166,24 @@ __all__ = [
     "RevokeAnswer",
     "RoleName",
     "Run",
+    "Settle",
+    "ShutQueue",
     "Shutdown",
     "Signal",
     "Started",
     "Status",
     "StatusAnswer",
+    "Step",
     "Stop",
+    "Take",
+    "TakeAnswer",
+    "Unplan",
     "UnreadableHeader",
     "Verify",
     "VerifyAnswer",
     "Wait",
     "Welcome",
+    "Withdraw",
     "Write",
     "WriteAnswer",
     "clip",
@@ -123,7 +214,10 @@ class Hello(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Welcome(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The agent's answer; only now is a client connected. ``incarnation`` is the journal's, ``boot_id`` the host's."""
+    """The agent's answer; only now is a client connected. ``incarnation`` is the journal's, ``boot_id`` the host's.
+
+    ``python``: version of the interpreter that runs functions there; ``worker``: how its command line begins.
+    """
 
     protocol: int
     agent: str
@@ -135,6 +229,8 @@ class Welcome(msgspec.Struct, frozen=True, omit_defaults=True):
     roles: tuple[str, ...] = ()
     features: tuple[str, ...] = ()
     unix_s: float = 0.0
+    python: str = ""
+    worker: tuple[str, ...] = ()
 
 
 class GoAway(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -190,7 +286,16 @@ class Opened(Event, frozen=True, tag="opened"):
     offsets: dict[str, int] = {}
 
 
-AnyEvent = Accepted | Started | Opened
+class Progress(Event, frozen=True, tag="progress"):
+    """How far a job is, in its own words: ``done`` of ``total`` (0: not known), and what it is doing."""
+
+    job: str
+    done: float
+    total: float = 0.0
+    text: str = ""
+
+
+AnyEvent = Accepted | Started | Opened | Progress
 
 
 class End(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -254,6 +359,22 @@ class WriteAnswer(msgspec.Struct, frozen=True, omit_defaults=True):
     """Answer to WRITE: all is committed and the end is recorded."""
 
     committed: int
+
+
+class DialAnswer(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Answer to DIAL: the conversation is over.
+
+    Attributes:
+        gone: The worker's process has ended; False: it is there and can be asked again.
+        started: Number of the last call that the worker has begun, by the record it keeps; 0: none, or not known.
+        finished: Number of the last call that it has ended; all before it have ended, too.
+        why: What the worker said of its own end: ``timeout`` of a call, or nothing.
+    """
+
+    gone: bool
+    started: int = 0
+    finished: int = 0
+    why: str = ""
 
 
 class DoneAnswer(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -6,67 +6,41 @@ a limit it was given. What may be ignored goes into ``hints``.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Final, Literal
+from typing import Annotated, Final, Literal
 
-import msgspec
 from msgspec import Meta
 
-from holdfast.errors import RemoteProtocolError
-from holdfast.types import Durability, Retention
 from holdfast.wire import limits
-from holdfast.wire.codes import ErrorCode
-
-Seconds = Annotated[float, Meta(ge=0, le=limits.SECONDS)]
-JobName = Annotated[str, Meta(min_length=1, max_length=limits.NAME_CHARS)]
-Bytes = Annotated[int, Meta(ge=0, le=limits.OFFSET)]
-Key = Annotated[str, Meta(min_length=1, max_length=limits.KEY_BYTES)]
-"""Counted in characters here and in UTF-8 bytes by ``messages.decode_request``."""
-Name = Annotated[str, Meta(max_length=limits.NAME_CHARS)]
-PrincipalName = Annotated[str, Meta(min_length=1, max_length=limits.PRINCIPAL_CHARS)]
-RoleName = Literal["viewer", "runner", "operator", "admin"]
-
-if TYPE_CHECKING:
-    RetentionAsked = Retention
-else:
-
-    class RetentionAsked(Retention, frozen=True, forbid_unknown_fields=True):
-        """``Retention``, must-understand. A plain one encodes the same, so callers give that."""
-
-
-class Request(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True, tag_field="op"):
-    """Base of all requests."""
-
-
-class Run(Request, frozen=True, tag="run"):
-    """Submit a job. The body holds ``argc`` arguments, ``envc`` entries ``K=V``, then the directory if ``has_cwd``.
-
-    Each item ends with NUL. Attached runs stay on this stream: EVT accepted, EVT started, DATA and END for each
-    channel, then RES with the receipt; detached ones are answered by RES accepted.
-    """
-
-    key: Key
-    argc: Annotated[int, Meta(ge=1, le=limits.ARGV_ITEMS)]
-    envc: Annotated[int, Meta(ge=0, le=limits.ENV_ITEMS)] = 0
-    has_cwd: bool = False
-    user_key: bool = False
-    shell: bool = False
-    umask: Annotated[int, Meta(ge=0, le=0o777)] | None = None
-    user: Name | None = None
-    groups: tuple[Name, ...] = ()
-    rlimits: dict[str, tuple[int, int]] = {}
-    timeout_s: Seconds | None = None
-    grace_s: Seconds = 10.0
-    leave: bool = False
-    stdin: bool = False
-    on_disconnect: Literal["keep", "kill"] | Seconds | None = None
-    retention: RetentionAsked = RetentionAsked()
-    durability: Durability = "process"
-    attach: bool = True
-    credit: Bytes = limits.INITIAL_WINDOW_BYTES
-    label: Annotated[str, Meta(max_length=limits.LABEL_BYTES)] = ""
-    not_after_unix_s: float | None = None
-    incarnation: str | None = None
-    hints: dict[str, str] = {}
+from holdfast.wire.coordination import (
+    Acquire,
+    Await,
+    Drop,
+    Flag,
+    Join,
+    Leases,
+    Meet,
+    Notify,
+    ObjectState,
+    Open,
+    Put,
+    Release,
+    Renew,
+    Settle,
+    ShutQueue,
+    Take,
+    Withdraw,
+)
+from holdfast.wire.plans import Group, Groups, Plan, Plans, Replan, Unplan
+from holdfast.wire.request_types import (
+    Bytes,
+    JobName,
+    Key,
+    PrincipalName,
+    Request,
+    RoleName,
+    Seconds,
+)
+from holdfast.wire.run import Run
 
 
 class Get(Request, frozen=True, tag="get"):
@@ -190,6 +164,17 @@ class Revoke(Request, frozen=True, tag="revoke"):
     jobs: bool = False
 
 
+class Dial(Request, frozen=True, tag="dial"):
+    """Speak with the worker that is this job's main process: channel 0 goes to it, channel 1 comes from it.
+
+    EVT opened tells that both ends are there. The bytes between them are theirs alone; the agent does not look into
+    them. Answered when the worker has gone, or either end was lost: then both begin anew with another DIAL.
+    """
+
+    job: JobName
+    credit: Bytes = limits.INITIAL_WINDOW_BYTES
+
+
 AnyRequest = (
     Run
     | Get
@@ -209,36 +194,29 @@ AnyRequest = (
     | Invite
     | Principals
     | Revoke
+    | Open
+    | Drop
+    | Acquire
+    | Release
+    | Await
+    | Notify
+    | Flag
+    | Meet
+    | Put
+    | Take
+    | Settle
+    | Join
+    | ShutQueue
+    | Withdraw
+    | Renew
+    | ObjectState
+    | Leases
+    | Plan
+    | Unplan
+    | Replan
+    | Plans
+    | Group
+    | Groups
+    | Dial
 )
 REQUEST_NAMES: Final = tuple(sorted(str(kind.__struct_config__.tag) for kind in AnyRequest.__args__))
-
-
-# --- the body of RUN -------------------------------------------------------------------------------------------------
-
-
-def pack_items(argv: tuple[bytes, ...], env: tuple[bytes, ...] = (), cwd: bytes | None = None) -> bytes:
-    """The body of RUN: every item ended by NUL.
-
-    Raises:
-        ValueError: an item contains NUL, which no argument, variable or path can hold.
-    """
-    items = (*argv, *env) if cwd is None else (*argv, *env, cwd)
-    packed = b"\0".join(items) + b"\0"
-    if packed.count(b"\0") != len(items):
-        raise ValueError("a NUL byte cannot be part of an argument, a variable or a directory")
-    return packed
-
-
-def unpack_items(run: Run, body: bytes) -> tuple[list[bytes], list[bytes], bytes | None]:
-    """argv, environment and directory from the body of ``run``.
-
-    Raises:
-        RemoteProtocolError: the body does not hold exactly the announced items.
-    """
-    announced = run.argc + run.envc + run.has_cwd
-    if not body.endswith(b"\0") or body.count(b"\0") != announced:  # counted first: two million NULs make no list
-        raise RemoteProtocolError("the body of RUN does not hold the announced items", code=ErrorCode.INVALID)
-    items = body.split(b"\0")
-    items.pop()
-    cwd = items.pop() if run.has_cwd else None
-    return items[: run.argc], items[run.argc :], cwd
