@@ -225,9 +225,10 @@ class AgentConnection:
         if isinstance(request, m.Revoke):
             self.link.respond(stream, m.RevokeAnswer(request.principal, 1, 0, int(request.jobs)))
             return
-        job = self.agent.find(request.job)
+        name = getattr(request, "job", "")
+        job = self.agent.find(name)
         if job is None:
-            self.link.fail(stream, m.Failure(m.ErrorCode.NOT_FOUND, f"no job {request.job}"))
+            self.link.fail(stream, m.Failure(m.ErrorCode.NOT_FOUND, f"no job {name}"))
             return
         self._about(stream, request, job)
 

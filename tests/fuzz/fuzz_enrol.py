@@ -25,7 +25,7 @@ from holdfast.wire.frames import FrameParser, FrameType, encode_frame
 from holdfast.wire.invitation import Invitation
 from holdfast.wire.limits import CONTROL_BYTES_BEFORE_WELCOME, PREFIX_BYTES
 from holdfast.wire.phases import ALLOWED, Phase, Role
-from holdfast.wire.requests import RoleName
+from holdfast.wire.request_types import RoleName
 from tests.fuzz.campaign import Find, campaign
 from tests.unit.wire.certificates import AGENT, CLIENT, OTHER
 

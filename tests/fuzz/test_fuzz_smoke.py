@@ -8,7 +8,7 @@ import pytest
 
 from holdfast.wire import enrol
 from holdfast.wire.link import Link
-from holdfast.wire.requests import RoleName
+from holdfast.wire.request_types import RoleName
 from tests.fuzz import fuzz_enrol
 from tests.fuzz.campaign import Find
 from tests.fuzz.fuzz_frames import fuzz

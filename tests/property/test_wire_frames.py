@@ -25,7 +25,7 @@ from holdfast.wire.link import (
 )
 from holdfast.wire.messages import End, Run, encode
 from holdfast.wire.phases import Role
-from holdfast.wire.requests import pack_items, unpack_items
+from holdfast.wire.run import pack_items, unpack_items
 from tests.unit.wire.pair import ACCEPTED, EVERYTHING, HELLO, RESULT, RUN_BODY, STARTED, WELCOME, Pair, drain, frames_of
 from tests.unit.wire.test_frames import together
 

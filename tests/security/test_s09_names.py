@@ -6,6 +6,7 @@ made, moved or removed.
 
 from __future__ import annotations
 
+import itertools
 import os
 import subprocess
 import sys
@@ -43,7 +44,9 @@ BY_JOB = [
     requests.Stop,
     requests.Forget,
     requests.Verify,
+    requests.Dial,
 ]
+NUMBERS = itertools.count(1)
 
 HOOK = """
 import os, sys
@@ -92,6 +95,38 @@ def _requests(text: str) -> Iterator[tuple[requests.Request, bytes]]:
     yield requests.Run(text, 1, user_key=True, attach=False), b"true\0"
     yield requests.Run("key-of-user", 1, user=text, attach=False), b"true\0"
     yield requests.Run("key-of-label", 1, label=text, attach=False), b"true\0"
+    yield from _about_objects(text)
+    yield from _about_plans(text)
+
+
+def _about_objects(text: str) -> Iterator[tuple[requests.Request, bytes]]:
+    for kind in ("lock", "rlock", "semaphore", "bounded", "event", "barrier", "queue", "condition"):
+        what = messages.ObjectAsked(kind, lock=text if kind == "condition" else None)
+        yield messages.Open(text, what, number=next(NUMBERS)), b""
+    yield messages.Acquire(1, {text: 1}, wait=False, label=text, number=next(NUMBERS)), b""
+    yield messages.Release(1, text, number=next(NUMBERS)), b""
+    yield messages.Await(1, text, timeout_s=0.0, number=next(NUMBERS)), b""
+    yield messages.Notify(1, text, number=next(NUMBERS)), b""
+    yield messages.Flag(text, "wait", 0.0, number=next(NUMBERS)), b""
+    yield messages.Meet(text, "wait", timeout_s=0.0, number=next(NUMBERS)), b""
+    yield messages.Put(text, wait=False, number=next(NUMBERS)), b"value"
+    yield messages.Take(text, wait=False, number=next(NUMBERS)), b""
+    yield messages.Settle(text, "ack", number=next(NUMBERS)), b""
+    yield messages.Join(text, 0.0, number=next(NUMBERS)), b""
+    yield messages.ShutQueue(text, number=next(NUMBERS)), b""
+    yield messages.Drop(text, forget=True, number=next(NUMBERS)), b""
+    yield messages.ObjectState(text), b""
+    yield messages.Leases(text), b""
+
+
+def _about_plans(text: str) -> Iterator[tuple[requests.Request, bytes]]:
+    run = requests.Run("key-of-plan", 1, attach=False)
+    yield messages.Plan(text, run, delay_s=3600.0), b"true\0"
+    yield messages.Plan("a-plan", run, delay_s=3600.0, group=text, after=(text,)), b"true\0"
+    yield messages.Replan(text), b""
+    yield messages.Plans(text), b""
+    yield messages.Group(text, parallel=2), b""
+    yield messages.Unplan(text), b""
 
 
 def test_s09_no_name_of_the_wire_becomes_a_path(agent: AgentUnderTest, traced: Path) -> None:
@@ -132,4 +167,5 @@ def test_s09_every_request_is_tried() -> None:
     """A request that is added later must be added here, or be one that names nothing."""
     named = {type(request) for request, _ in _requests("x")}
     nameless = {requests.Prune, requests.Leftovers, requests.Status, requests.Shutdown, requests.Principals}
+    nameless |= {messages.Withdraw, messages.Renew, messages.Groups}
     assert named | nameless == set(messages.AnyRequest.__args__)

@@ -27,7 +27,7 @@ from holdfast.wire.messages import (
     encode,
 )
 from holdfast.wire.phases import Phase, Role
-from holdfast.wire.requests import RoleName
+from holdfast.wire.request_types import RoleName
 from tests.unit.wire.certificates import AGENT, CLIENT
 
 E = TypeVar("E", bound=LinkEvent)

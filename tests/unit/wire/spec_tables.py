@@ -18,7 +18,7 @@ import xxhash
 from msgspec import inspect as mi
 
 import holdfast.types as shared
-from holdfast.wire import enrol, limits, messages, requests
+from holdfast.wire import coordination, enrol, limits, messages, plans, requests
 from holdfast.wire.certificate import fingerprint, key_digest, public_key_info
 from holdfast.wire.codes import ErrorCode
 from holdfast.wire.frames import FrameType
@@ -53,8 +53,8 @@ HEADER: Final = {
     "END": "End, or empty",
 }
 BODY: Final = {
-    "REQ": "of RUN only: see below",
-    "RES": "reserved, empty so far",
+    "REQ": "of RUN, PLAN and PUT: see below",
+    "RES": "of TAKE: the item's value; else empty",
     "DATA": "1 byte or more of the channel",
 }
 CODES: Final = {
@@ -88,6 +88,11 @@ CODES: Final = {
     "BUSY": ("too much else is going on", "same key, after `retry_after_s`"),
     "INTERNAL": ("a bug of the agent", "same key, later"),
     "JOURNAL_FAILED": ("the journal takes no writes any more", "same key, after a restart"),
+    "LOCK_TIMEOUT": ("the time for taking a lock is over", "when it is free"),
+    "DEADLOCK": ("the wait would never end", "after giving something back"),
+    "LEASE_LOST": ("this client was not heard of for too long, and holds nothing any more", "never; take it anew"),
+    "STALE_TOKEN": ("a fencing token that is older than one seen before", "never"),
+    "NOT_HOLDER": ("given back by who does not hold it, or used without holding it", "never"),
 }
 NOTES: Final[dict[str, str]] = {
     "Hello.lowest": "oldest protocol the client speaks",
@@ -184,6 +189,24 @@ NOTES: Final[dict[str, str]] = {
     "Enrolled.principal": "how it is called here",
     "Enrolled.host": "the agent's host",
     "EnrolRefused.code": "200 for everything that is wrong with the invitation or the proof, 202 for a revoked key",
+    "Welcome.python": "version of the interpreter that runs functions there",
+    "Welcome.worker": "how the command line of a worker begins",
+    "Run.hold": "what the job takes over from the client, until its tree has ended",
+    "Acquire.label": "the owner's name, for people",
+    "Await.label": "the owner's name, for people",
+    "Meet.of": "the number of the `wait` that was answered with `act`",
+    "Release.units": "1 for locks",
+    "Notify.count": "null: everybody",
+    "Put.priority": "lower ones come first, in a queue of order `priority`",
+    "Drop.forget": "for everybody, with all that it holds",
+    "Renew.ttl_s": "from now on",
+    "Plan.run": "without its tag's stream: it is not attached, and its key is made of id and firing",
+    "PlanInfo.job": "of the latest firing",
+    "PlanInfo.due_unix_s": "absent: it waits for no time",
+    "LeaseInfo.left_s": "absent: a job holds it, until it has ended",
+    "Dial.credit": "first credit of channel 1, from offset 0",
+    "DialAnswer.gone": "the worker's process has ended; else it can be asked again",
+    "Progress.total": "0: not known",
     "VerifyAnswer.mismatches": "one line each; empty: all as recorded",
 }
 
@@ -201,15 +224,24 @@ GREETINGS: Final[list[type[msgspec.Struct]]] = [
     messages.End,
     messages.Failure,
 ]
-REQUESTS: Final = [k for k in structs(requests, requests.Request) if k.__module__ == requests.__name__]
+REQUESTS: Final[list[type[msgspec.Struct]]] = list(requests.AnyRequest.__args__)
 STEPS: Final = structs(enrol, enrol.Step)
 EVENTS: Final = structs(messages, messages.Event)
 ANSWERS: Final = [
-    k for k in structs(messages, msgspec.Struct) if k.__module__ == messages.__name__ and k.__name__.endswith("Answer")
+    kind
+    for module in (messages, coordination, plans)
+    for kind in structs(module, msgspec.Struct)
+    if kind.__module__ == module.__name__ and kind.__name__.endswith("Answer")
 ]
 SHARED: Final[list[type[msgspec.Struct]]] = [
     messages.Leftover,
     messages.PrincipalInfo,
+    messages.ObjectAsked,
+    messages.Hold,
+    messages.Step,
+    messages.LeaseInfo,
+    messages.PlanInfo,
+    messages.GroupInfo,
     shared.Retention,
     shared.Receipt,
     shared.ExitStatus,
@@ -253,9 +285,16 @@ def describe(kind: mi.Type) -> str:
         case mi.DictType():
             return f"object: {describe(kind.key_type)} to {describe(kind.value_type)}"
         case mi.StructType():
-            return kind.cls.__name__.removesuffix("Asked")
+            return "Retention" if kind.cls.__name__ == "RetentionAsked" else _name(kind.cls)
         case _:
             raise TypeError(f"no words for {kind}")
+
+
+def _name(kind: type) -> str:
+    """As the catalogue has it: requests by their tag."""
+    if issubclass(kind, messages.Request):
+        return f"`{kind.__struct_config__.tag}`"
+    return kind.__name__
 
 
 def _range(low: float | None, high: float | None, unit: str = "") -> str:
@@ -370,7 +409,7 @@ def example() -> str:
     agent.welcome(messages.Welcome(1, "a1", "i1", "b1", "ada"))
     show(agent, client, "connected.")
     run = messages.Run(key="k1", argc=2, credit=65536)
-    stream = client.request(run, requests.pack_items((b"echo", b"hi")), reads={1: (0, 65536), 2: (0, 65536)})
+    stream = client.request(run, messages.pack_items((b"echo", b"hi")), reads={1: (0, 65536), 2: (0, 65536)})
     show(client, agent, "start `echo hi`, stay attached, 64 KiB of credit for each channel. Two items in the body.")
     for channel in (1, 2):
         agent.open_out(stream, channel, offset=0, limit=65536)
@@ -396,13 +435,13 @@ class _Book:
     def secret_of(self, _invitation: str) -> bytes:
         return EXAMPLE.secret
 
-    def role_of(self, _invitation: str) -> requests.RoleName:
+    def role_of(self, _invitation: str) -> messages.RoleName:
         return EXAMPLE.role
 
     def failed(self, _invitation: str) -> None:
         raise AssertionError("the example's proof is right")
 
-    def used(self, _invitation: str, _certificate: bytes, name: str) -> tuple[str, requests.RoleName]:
+    def used(self, _invitation: str, _certificate: bytes, name: str) -> tuple[str, messages.RoleName]:
         return name, EXAMPLE.role
 
 

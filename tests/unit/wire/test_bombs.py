@@ -13,7 +13,7 @@ from holdfast.wire.frames import FrameType, encode_frame
 from holdfast.wire.link import Link
 from holdfast.wire.messages import Run, UnreadableHeader, decode_request
 from holdfast.wire.phases import ALLOWED, Phase, Role
-from holdfast.wire.requests import unpack_items
+from holdfast.wire.run import unpack_items
 from tests.unit.wire.pair import link_in, side_in
 
 MOST_BYTES = 64 * 1024

@@ -15,7 +15,7 @@ from holdfast.errors import InvitationError
 from holdfast.wire.certificate import fingerprint
 from holdfast.wire.invitation import Invitation, invitation_id
 from holdfast.wire.limits import INVITATION_CHARS
-from holdfast.wire.requests import RoleName
+from holdfast.wire.request_types import RoleName
 from tests.unit.wire.certificates import AGENT
 
 SECRET = bytes(range(16))

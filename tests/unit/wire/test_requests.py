@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from holdfast.errors import RemoteProtocolError
-from holdfast.wire.requests import Run, pack_items, unpack_items
+from holdfast.wire.run import Run, pack_items, unpack_items
 
 
 @pytest.mark.parametrize(

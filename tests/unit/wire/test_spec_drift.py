@@ -25,7 +25,7 @@ def test_every_table_is_in_the_document_once() -> None:
 def test_every_request_event_answer_and_code_is_described() -> None:
     for name in messages.REQUEST_NAMES:
         assert f"### `{name}`" in TEXT
-    for event in ("accepted", "started", "opened"):
+    for event in ("accepted", "started", "opened", "progress"):
         assert f"### `{event}`" in TEXT
     assert set(spec_tables.CODES) == {code.name for code in ErrorCode}
     answers = {name for name in messages.__all__ if name.endswith("Answer")}
