@@ -81,7 +81,7 @@ def traced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return trace
 
 
-def _requests(text: str) -> Iterator[tuple[requests.Request, bytes]]:
+def _requests(text: str) -> Iterator[tuple[messages.Request, bytes]]:
     for kind in BY_JOB:
         yield kind(text), b""
     yield requests.Read(text, {"1": 0}), b""
@@ -92,14 +92,14 @@ def _requests(text: str) -> Iterator[tuple[requests.Request, bytes]]:
     yield requests.Invite("operator", 60.0, text), b""
     yield requests.List(before=text), b""
     yield requests.List(prefix=text), b""
-    yield requests.Run(text, 1, user_key=True, attach=False), b"true\0"
-    yield requests.Run("key-of-user", 1, user=text, attach=False), b"true\0"
-    yield requests.Run("key-of-label", 1, label=text, attach=False), b"true\0"
+    yield messages.Run(text, 1, user_key=True, attach=False), b"true\0"
+    yield messages.Run("key-of-user", 1, user=text, attach=False), b"true\0"
+    yield messages.Run("key-of-label", 1, label=text, attach=False), b"true\0"
     yield from _about_objects(text)
     yield from _about_plans(text)
 
 
-def _about_objects(text: str) -> Iterator[tuple[requests.Request, bytes]]:
+def _about_objects(text: str) -> Iterator[tuple[messages.Request, bytes]]:
     for kind in ("lock", "rlock", "semaphore", "bounded", "event", "barrier", "queue", "condition"):
         what = messages.ObjectAsked(kind, lock=text if kind == "condition" else None)
         yield messages.Open(text, what, number=next(NUMBERS)), b""
@@ -119,8 +119,8 @@ def _about_objects(text: str) -> Iterator[tuple[requests.Request, bytes]]:
     yield messages.Leases(text), b""
 
 
-def _about_plans(text: str) -> Iterator[tuple[requests.Request, bytes]]:
-    run = requests.Run("key-of-plan", 1, attach=False)
+def _about_plans(text: str) -> Iterator[tuple[messages.Request, bytes]]:
+    run = messages.Run("key-of-plan", 1, attach=False)
     yield messages.Plan(text, run, delay_s=3600.0), b"true\0"
     yield messages.Plan("a-plan", run, delay_s=3600.0, group=text, after=(text,)), b"true\0"
     yield messages.Replan(text), b""
@@ -166,6 +166,12 @@ def test_s09_the_hook_sees_a_file_outside(tmp_path: Path, traced: Path) -> None:
 def test_s09_every_request_is_tried() -> None:
     """A request that is added later must be added here, or be one that names nothing."""
     named = {type(request) for request, _ in _requests("x")}
-    nameless = {requests.Prune, requests.Leftovers, requests.Status, requests.Shutdown, requests.Principals}
+    nameless: set[type[messages.Request]] = {
+        requests.Prune,
+        requests.Leftovers,
+        requests.Status,
+        requests.Shutdown,
+        requests.Principals,
+    }
     nameless |= {messages.Withdraw, messages.Renew, messages.Groups}
     assert named | nameless == set(messages.AnyRequest.__args__)
