@@ -139,7 +139,7 @@ def test_waits_and_deliveries_are_those_of_the_model(order: Order, visible_after
     for _ in range(STEPS):
         now += rng.random() / 2
         until = now + 2 * rng.random() if rng.random() < 0.5 else None
-        act = rng.choice(["put", "put", "get", "get", "ack", "fail", "time", "withdraw"])
+        act = rng.choice(["put", "put", "get", "get", "ack", "fail", "time", "withdraw", "remove"])
         if act == "put":
             priority = float(rng.randrange(3))
             outcome, told = ours.put(b"x", now=now, priority=priority, until=until)
@@ -181,10 +181,18 @@ def test_waits_and_deliveries_are_those_of_the_model(order: Order, visible_after
             entry_ = rng.choice(model.getters)
             model.getters.remove(entry_)
             ours.withdraw(entry_[0])
+        elif act == "remove" and rng.random() < 0.3:
+            item = rng.choice([*model.ready, Item(10**9, b"")])
+            there, told = ours.remove(item.id, now=now)
+            assert there == (item in model.ready)
+            model.ready = [each for each in model.ready if each is not item]
+            assert plain(told) == model.settle(now)
+            seen.update("removed" for _ in range(there))
         assert ours.qsize() == len(model.ready)
         assert ours.full == model.full()
         assert sorted(ours.dead) == sorted(model.dead)
-    expected = {"Taken", "Delivered", "Waiting", "told", "timed out"} | ({"came back"} if visible_after_s else set())
+    expected = {"Taken", "Delivered", "Waiting", "told", "timed out", "removed"}
+    expected |= {"came back"} if visible_after_s else set()
     assert seen == expected
     assert bool(model.dead) == (visible_after_s is not None)
 

@@ -15,6 +15,7 @@ Times are seconds of one clock that never goes back, given as arguments.
 from __future__ import annotations
 
 import heapq
+import math
 from typing import Final, Literal
 
 import msgspec
@@ -86,7 +87,7 @@ class Queue:
     Args:
         maxsize: Most items, those that are out among them; 0: no bound of its own.
         order: Which item is the next one.
-        visible_after_s: How long an item may be out; None: handing out is the end of it.
+        visible_after_s: How long an item may be out; infinity: for good; None: handing out is the end of it.
         most_deliveries: Then an item that was not acknowledged is a dead letter.
     """
 
@@ -183,6 +184,19 @@ class Queue:
         told += [Refused(ticket, "shut") for ticket in self._getters.serve_all()]
         return told + self._join_all()
 
+    def remove(self, id_: int, *, now: float) -> tuple[bool, list[Told]]:
+        """Take an item out that nobody has; whether it was there, and what others are to be told.
+
+        Takes as long as the queue has items.
+        """
+        left = [entry for entry in self._ready if entry[2].id != id_]
+        if len(left) == len(self._ready):
+            return False, []
+        heapq.heapify(left)
+        self._ready = left
+        self.unfinished -= min(self.unfinished, 1)
+        return True, [*self._join_all(), *self._move(now)]
+
     def withdraw(self, ticket: Ticket) -> None:
         """Wait no longer. Unknown tickets are ignored: it was served, or is over."""
         for line in (self._putters, self._getters, self._joiners):
@@ -254,7 +268,8 @@ class Queue:
         item = msgspec.structs.replace(item, deliveries=item.deliveries + 1)
         if self._visible_after_s is not None:
             self._out[item.id] = item
-            heapq.heappush(self._returns, (now + self._visible_after_s, item.id, item.deliveries))
+            if self._visible_after_s < math.inf:
+                heapq.heappush(self._returns, (now + self._visible_after_s, item.id, item.deliveries))
         return Delivered(ticket, item)
 
     def _come_back(self, id_: int, deliveries: int) -> Item:

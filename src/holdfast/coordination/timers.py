@@ -42,12 +42,16 @@ class Timer(msgspec.Struct, frozen=True):
 
 
 class Firing(msgspec.Struct, frozen=True):
-    """A timer fires: ``number`` of it, planned for then; ``missed`` earlier ones fire with it."""
+    """A timer fires: ``number`` of it, planned for then; ``missed`` earlier ones fire with it.
+
+    ``skipped``: it does not, since it is too late for one that may be skipped; it is told so that it can be counted.
+    """
 
     id: str
     number: int
     planned_unix_s: float
     missed: int
+    skipped: bool = False
 
 
 class Timers:
@@ -105,8 +109,9 @@ class Timers:
             if timer.every_s is not None:
                 number = _last_due(timer, now)
                 self._keep(msgspec.structs.replace(timer, next=number + 1))
-            if not timer.skip_missed or now - timer.due(number) <= self._late_after_s:
-                fired.append(Firing(timer.id, number, timer.due(number), number - timer.next))
+            due = timer.due(number)
+            skipped = timer.skip_missed and now - due > self._late_after_s
+            fired.append(Firing(timer.id, number, due, number - timer.next, skipped))
         return fired
 
     def __len__(self) -> int:

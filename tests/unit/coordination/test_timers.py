@@ -41,8 +41,10 @@ def test_what_may_be_skipped_is_skipped_when_it_is_late() -> None:
     timers = Timers(late_after_s=5.0)
     timers.add(Timer("once", 100.0, skip_missed=True))
     timers.add(Timer("log", 100.0, every_s=50.0, skip_missed=True))
-    assert timers.handle_timeout(155.0) == [Firing("log", 1, 150.0, 1)]
-    assert timers.handle_timeout(210.0) == []
+    fired, late = timers.handle_timeout(155.0)
+    assert late == Firing("once", 0, 100.0, 0, skipped=True)
+    assert fired == Firing("log", 1, 150.0, 1)
+    assert timers.handle_timeout(210.0) == [Firing("log", 2, 200.0, 0, skipped=True)]
     assert timers.next_deadline() == 250.0
     assert len(timers) == 1
 
