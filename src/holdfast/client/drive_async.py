@@ -211,6 +211,23 @@ class Connection:
         change()
         self._flush()
 
+    def enter(self, act: Callable[[Session, float], bool]) -> None:
+        """Do something to exchanges, with the session and the time at hand; what it gives tells whether to send now.
+
+        Raises:
+            ClosedError: closed before; nothing was done.
+        """
+        if self._closed:
+            raise ClosedError(self._close_reason)
+        if act(self._session, self._loop.time()):
+            self._flush()
+        elif self._session.phase is Phase.DOWN:
+            self._arm()
+
+    def later(self, act: Callable[[], None]) -> None:
+        """Do something in the loop's next round. It must neither wait nor raise."""
+        self._loop.call_soon(act)
+
     async def close(self) -> None:
         """Close for good. Calls in other tasks raise ``ClosedError``."""
         if self._closed:

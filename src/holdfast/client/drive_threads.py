@@ -18,6 +18,7 @@ import selectors
 import socket
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, TypeVar
 
@@ -63,6 +64,7 @@ class Connection:
         self._dialled: Dialled | None = None
         self._unsent = memoryview(b"")
         self._plain: memoryview | None = None
+        self._later: deque[Callable[[], None]] = deque()
         self._closed = False
         self._close_reason = ""
         self._wake_receive, self._wake_send = socket.socketpair()
@@ -237,6 +239,27 @@ class Connection:
             change()
             self._flush()
 
+    def enter(self, act: Callable[[Session, float], bool]) -> None:
+        """Do something to exchanges, with the session and the time at hand; what it gives tells whether to send now.
+
+        Raises:
+            ClosedError: closed before; nothing was done.
+        """
+        with self._lock:
+            if self._closed:
+                raise ClosedError(self._close_reason)
+            if act(self._session, time.monotonic()):
+                self._flush()
+            idle = self._sock is None
+        if idle:
+            self._wake()
+
+    def later(self, act: Callable[[], None]) -> None:
+        """Do something in the connection's thread, soon, without the lock. It must neither wait nor raise."""
+        self._later.append(act)
+        if threading.current_thread() is not self._thread:
+            self._wake()
+
     def close(self) -> None:
         """Close for good. Calls in other threads raise ``ClosedError``."""
         with self._lock:
@@ -256,6 +279,7 @@ class Connection:
     def forked(self) -> None:
         """We are the child of a fork: the socket is the parent's, and the thread is not here."""
         self._lock = threading.Lock()
+        self._later.clear()
         self._closed = True
         self._close_reason = "this connection belongs to the process before the fork; connect again"
         self._session.phase = Phase.CLOSED
@@ -357,6 +381,7 @@ class Connection:
                 self._session.close(self._close_reason, now=time.monotonic())
                 self._opened.fail(ClosedError(self._close_reason))
                 dialled, self._sock = self._dialled, None
+            self._tell()
             if dialled is not None:
                 self._dispose(dialled)
             self._release_sockets()
@@ -405,6 +430,7 @@ class Connection:
                     with self._lock:
                         self._session.handle_timeout(now=time.monotonic())
                         self._after_input()
+        self._tell()
         if network is not None:
             network.close()
         if watched is not None:
@@ -496,6 +522,8 @@ class Connection:
             change = changes.popleft()
             if self._on_link_event is not None:
                 self._on_link_event(change)
+        while self._later:
+            self._later.popleft()()
 
     def _wake(self) -> None:
         try:
