@@ -10,7 +10,7 @@ import pickle
 from types import ModuleType
 from typing import Any
 
-import cloudpickle
+import cloudpickle  # type: ignore[import-untyped]
 
 
 def dumps(value: object) -> bytes:

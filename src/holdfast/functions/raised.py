@@ -216,7 +216,7 @@ def _remote_type(kind: type[BaseException]) -> type[RemoteError]:
 def _instance(kind: type[BaseException], raised: Raised) -> RemoteError:
     args = tuple(codec.decode(raised.args)) if raised.args is not None else (raised.text,)
     builtin: Any = next(base for base in kind.__mro__ if base.__module__ == "builtins")
-    error: RemoteError = builtin.__new__(_remote_type(kind), *args)
+    error: RemoteError = builtin.__new__(_remote_type(kind), *args)  # type: ignore[arg-type]
     try:
         builtin.__init__(error, *args)  # the numbers of an OSError, the code of a SystemExit
     except TypeError:
@@ -235,4 +235,4 @@ def _remote_traceback(text: str) -> Exception:
     """As ``concurrent.futures`` shows what was raised in another process."""
     from concurrent.futures.process import _RemoteTraceback
 
-    return _RemoteTraceback(f'\n"""\n{text}"""')
+    return _RemoteTraceback(f'\n"""\n{text}"""')  # type: ignore[arg-type]
