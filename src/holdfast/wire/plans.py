@@ -28,11 +28,14 @@ class Plan(Request, frozen=True, tag="plan"):
         run: What is started; ``attach`` is not, ``key`` is replaced.
         at_unix_s: Not before this.
         delay_s: Not before so long after the agent has it.
-        every_s: Again and again, so far apart, from the first time on; at least 1.
-        skip_missed: What could not start in time does not start at all.
+        every_s: Again and again, so far apart, from the first time on (``at_unix_s``, or after ``delay_s``, or at
+            once); at least 1. A series does not overtake itself: what came due while its job ran fires afterwards, as
+            one.
+        skip_missed: What could not start within a minute of its time, since no agent ran or the one before of a series
+            still did, does not start at all.
         group: The group in which it takes its turn; None: it starts as soon as its time has come.
         priority: Lower ones come first in their group.
-        after: Ids of plans or jobs of this agent that must have ended well before.
+        after: Ids of plans or jobs of this agent that must have ended well before. If one does not, the plan fails.
     """
 
     id: PlanId
@@ -47,28 +50,38 @@ class Plan(Request, frozen=True, tag="plan"):
 
 
 class Unplan(Request, frozen=True, tag="unplan"):
-    """Do not start it (again); a job that runs already is not touched."""
+    """Do not start it (again); a job that runs already is not touched. A failed one is not retried with its group."""
 
     id: PlanId
 
 
 class Replan(Request, frozen=True, tag="replan"):
-    """Start a failed plan again, as a new firing. ``id`` None: all failed ones of ``group``."""
+    """Start a failed plan again, as a new firing; a series goes on at its next time.
+
+    ``id`` None: all failed ones of ``group`` that the caller may change.
+    """
 
     id: PlanId | None = None
     group: GroupName | None = None
 
 
 class Plans(Request, frozen=True, tag="plans"):
-    """Plans in the order in which they would start; ``all``: also those that are over. ``id``: this one alone."""
+    """Plans in the order in which they would start; ``all``: also those that are over, last. ``id``: this one alone.
+
+    ``skip``: those at the start that an answer with ``more`` has told already.
+    """
 
     id: PlanId | None = None
     group: GroupName | None = None
     all: bool = False
+    skip: Annotated[int, Meta(ge=0, le=limits.UNITS)] = 0
 
 
 class Group(Request, frozen=True, tag="group"):
-    """Change a group: how many of its jobs run at a time, whether it starts any; ``drain``: take no more plans."""
+    """Change a group: how many of its jobs run at a time, whether it starts any; ``drain``: take no more plans.
+
+    Plans of a series do not come to the line of a draining group. Who may change every plan in it may change a group.
+    """
 
     name: GroupName
     parallel: Annotated[int, Meta(ge=1, le=limits.UNITS)] | None = None
@@ -84,11 +97,21 @@ class Groups(Request, frozen=True, tag="groups"):
 
 
 class PlanInfo(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One plan. ``job``: of its latest firing; ``due_unix_s``: the next one's time, None: it waits for no time."""
+    """One plan.
+
+    Attributes:
+        argv: The command for people; long ones are cut.
+        due_unix_s: When the next firing is due; None: it waits for no time.
+        fired: How many firings there were.
+        missed: How many there should have been beside them.
+        job: Of the latest firing.
+        why: Why it failed, or of a series, its latest firing.
+    """
 
     id: str
     state: PlanState
     argv: tuple[str, ...] = ()
+    shell: bool = False
     principal: str = ""
     group: str | None = None
     priority: float = 0.0
@@ -99,22 +122,31 @@ class PlanInfo(msgspec.Struct, frozen=True, omit_defaults=True):
     missed: int = 0
     job: str | None = None
     why: str = ""
+    ended_unix_s: float | None = None
 
 
 class PlansAnswer(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Answer to PLAN, UNPLAN, REPLAN and PLANS: the plans that were asked for, as they are now."""
+    """Answer to PLAN, UNPLAN, REPLAN and PLANS: the plans that were asked for, as they are now.
+
+    ``more``: there are others, which did not fit.
+    """
 
     plans: tuple[PlanInfo, ...] = ()
+    more: bool = False
 
 
 class GroupInfo(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One group, with how many of its plans are in which state."""
+    """One group, with how many of its plans that the caller may see are in which state.
+
+    ``repeating``: how many of the waiting ones are series.
+    """
 
     name: str
     parallel: int = 1
     paused: bool = False
     draining: bool = False
     waiting: int = 0
+    repeating: int = 0
     running: int = 0
     failed: int = 0
 
