@@ -8,10 +8,9 @@ Rules:
   last calls of a large map end everywhere at about the same time.
 * A worker gives back what it has not begun when a call turns out long; such calls go to the front of the line, in
   their order, and that worker is sent nothing ahead until its calls are short again.
-* When a worker is gone, the record of its progress tells which of its calls are over, which may have run, and which
-  were not begun: those go to the front of the line.
-* A call that its caller has given up stays in the line and is dropped when its turn comes: thousands can be given up
-  at once.
+* When a worker is gone, the calls that it had not begun go to the front of the line.
+* A call is claimed when its turn comes; one that its caller has given up before is dropped then. So thousands can be
+  given up at once, and none both given up and sent.
 """
 
 from __future__ import annotations
@@ -20,18 +19,20 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
-import msgspec
-
 if TYPE_CHECKING:
     from typing import Protocol
 
     class Schedulable(Protocol):
-        """A call: all that the schedule wants to know of it."""
+        """A call: all that the schedule wants to know of it. ``claim``: whether it is still wanted; from then on it
+        cannot be given up, until ``unclaim``. ``size``: bytes.
+        """
 
         @property
-        def given_up(self) -> bool: ...
-        @property
         def size(self) -> int: ...
+        @property
+        def given_up(self) -> bool: ...
+        def claim(self) -> bool: ...
+        def unclaim(self) -> None: ...
 
 
 C = TypeVar("C", bound="Schedulable")
@@ -107,18 +108,6 @@ class Lane(Generic[C]):
         known = self.per_call_s
         self.per_call_s = seconds if known is None or seconds > known else max(seconds, known / 2)
         self.ahead = min(AHEAD_MOST, int(AHEAD_S * self.slots / max(self.per_call_s, 1e-9)))
-
-
-class Fate(msgspec.Struct, Generic[C], frozen=True):
-    """What becomes of the calls of a worker that is gone.
-
-    Attributes:
-        over: They have run; their outcome is lost.
-        torn: They were begun and did not end, as far as its record tells.
-    """
-
-    over: list[C]
-    torn: list[C]
 
 
 class Schedule(Generic[C]):
@@ -235,35 +224,23 @@ class Schedule(Generic[C]):
         lane.retired = True
         self._note(lane)
 
-    def leave(self, lane: Lane[C], *, begun: int | None = None, ended: int | None = None) -> Fate[C]:
+    def leave(self, lane: Lane[C], *, unbegun: Iterable[int] = ()) -> dict[int, C]:
         """This worker is gone.
 
         Args:
             lane: The worker.
-            begun: Number of the last call that it has begun; None: not known, so each may have run.
-            ended: Number up to which all of its calls have ended.
+            unbegun: Numbers of its calls that another one may have.
 
         Returns:
-            The calls that cannot be given to another one; the others are in the line again.
+            Its other calls, by number.
         """
         self._lanes.pop(lane.name, None)
         self._free.pop(lane, None)
         self._open.pop(lane, None)
-        last_begun = lane.last if begun is None else begun
-        last_ended = ended or 0
-        fate: Fate[C] = Fate([], [])
-        again = []
-        for number, call in lane.calls.items():
-            if number <= last_ended:
-                fate.over.append(call)
-            elif number <= last_begun:
-                fate.torn.append(call)
-            else:
-                again.append(call)
-        lane.calls.clear()
         lane.ready = False
-        self._put_back(lane, again)
-        return fate
+        self.returned(lane, unbegun)
+        calls, lane.calls = lane.calls, {}
+        return calls
 
     def clear(self) -> list[C]:
         """Take every call out, wherever it is."""
@@ -310,7 +287,7 @@ class Schedule(Generic[C]):
             if size >= AHEAD_BYTES and len(held) >= lane.slots:
                 break
             call = waiting.popleft()
-            if call.given_up:
+            if not call.claim():
                 continue
             number += 1
             size += call.size
@@ -322,6 +299,8 @@ class Schedule(Generic[C]):
         return taken
 
     def _put_back(self, lane: Lane[C], calls: list[C]) -> None:
+        for call in calls:
+            call.unclaim()
         self._waiting.extendleft(reversed(calls))
         lane.size -= sum(call.size for call in calls)
         if lane.left is not None:

@@ -15,6 +15,16 @@ class Call:
     name: int
     size: int = 10
     given_up: bool = False
+    claimed: bool = False
+
+    def claim(self) -> bool:
+        assert not self.claimed
+        self.claimed = not self.given_up
+        return self.claimed
+
+    def unclaim(self) -> None:
+        assert self.claimed
+        self.claimed = False
 
     def __repr__(self) -> str:
         return f"<{self.name}>"
@@ -252,39 +262,30 @@ def test_a_retired_worker_stays_so_when_calls_come_back() -> None:
     assert schedule.starts_wanted() == 2
 
 
-def test_a_dead_worker_leaves_calls_that_are_over_torn_or_not_begun() -> None:
+def test_what_a_dead_worker_has_not_begun_goes_to_another_one() -> None:
     schedule = pool()
     lane = only(schedule)
     lane.took(1e-3)
     schedule.add(calls(8))
     schedule.dispatch()
     schedule.answered(lane, [1])
-    fate = schedule.leave(lane, begun=4, ended=3)
-    assert [call.name for call in fate.over] == [1, 2]
-    assert [call.name for call in fate.torn] == [3]
+    left = schedule.leave(lane, unbegun=[5, 6])
+    assert {number: call.name for number, call in left.items()} == {2: 1, 3: 2, 4: 3}
     assert schedule.waiting == 4
     schedule.ready(schedule.enter("other"))
     assert names(schedule.dispatch()) == {"other": [4]}
 
 
-def test_without_a_record_each_call_of_a_dead_worker_may_have_run() -> None:
+def test_a_call_can_be_given_up_again_after_it_came_back() -> None:
     schedule = pool()
-    lane = only(schedule)
-    lane.took(1e-3)
-    schedule.add(calls(3))
+    (call,) = calls(1)
+    schedule.add([call])
     schedule.dispatch()
-    fate = schedule.leave(lane)
-    assert [call.name for call in fate.torn] == [0, 1, 2]
+    assert call.claimed
+    schedule.leave(only(schedule), unbegun=[1])
+    assert not call.claimed
+    call.given_up = True
     assert schedule.idle
-
-
-def test_a_worker_that_has_begun_nothing_gives_everything_back() -> None:
-    schedule = pool()
-    schedule.add(calls(1))
-    schedule.dispatch()
-    fate = schedule.leave(only(schedule), begun=0, ended=0)
-    assert (fate.over, fate.torn) == ([], [])
-    assert schedule.waiting == 1
 
 
 def test_everything_can_be_taken_out_at_once() -> None:
@@ -323,15 +324,14 @@ def test_whatever_happens_each_call_is_in_one_place_and_ends_once(seed: int) -> 
                 done = schedule.answered(lane, numbers, per_call_s=10 ** rng.uniform(-6, 0))
                 ended += [call.name for call in done if call is not None]
                 if lane.used_up:
-                    schedule.leave(lane, begun=lane.last, ended=lane.last)
+                    assert schedule.leave(lane) == {}
             case 6 if lanes:
                 lane = rng.choice(lanes)
                 schedule.returned(lane, list(lane.calls)[lane.slots :], slow=rng.random() < 0.5)
             case 7 if lanes and rng.random() < 0.1:
                 lane = rng.choice(lanes)
-                begun = min([*lane.calls, lane.last]) if lane.calls else lane.last
-                fate = schedule.leave(lane, begun=begun, ended=begun - rng.randint(0, 1))
-                ended += [call.name for call in fate.over + fate.torn]
+                unbegun = list(lane.calls)[rng.randint(0, slots) :]
+                ended += [call.name for call in schedule.leave(lane, unbegun=unbegun).values()]
         schedule.dispatch()
         schedule.validate()
     ended += [call.name for call in schedule.clear()]
