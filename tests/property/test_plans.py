@@ -19,6 +19,7 @@ from holdfast.coordination.plan_records import (
     Added,
     Answer,
     AnyHappened,
+    Arm,
     Asked,
     Cancelled,
     GiveUp,
@@ -253,6 +254,7 @@ class Run:
         self.given_up: set[tuple[int, int]] = set()
         self.all_started: set[tuple[int, int]] = set()
         self.seen: set[str] = set()
+        self.armed = Arm(None, None)
 
     def happen(self, event: AnyHappened) -> list[Order]:
         """The same in machine and model; they must agree."""
@@ -261,9 +263,11 @@ class Run:
         orders = self.machine.apply(data, self.now)
         if isinstance(event, Started):
             self.model.started_(event)
-            self.model.happen(TimePassed(unix_s=self.unix_s), self.now)
+            self.model.happen(TimePassed(unix_s=self.unix_s, token=2), self.now)
         else:
             self.model.happen(event, self.now)
+        self.armed = ([self.armed] + [order for order in orders if isinstance(order, Arm)])[-1]
+        assert self.armed == self.machine.deadlines()
         starts = [order for order in orders if isinstance(order, Start)]
         found = [(start.plan, start.firing) for start in starts]
         by_group = {name: [each for each in found if self.group(each) == name] for name in (None, "a", "b")}
@@ -308,7 +312,7 @@ class Run:
         assert [plan.number for plan in in_order(fresh.plans.values())] == [
             plan.number for plan in in_order(self.machine.plans.values())
         ]
-        assert fresh.next_deadlines() == self.machine.next_deadlines()
+        assert fresh.deadlines() == self.machine.deadlines()
         self.machine = fresh
         self.wanted = [Start(*each) for each in starting]
         self.compare()
@@ -360,7 +364,7 @@ class Run:
         self.unix_s += step
         if self.rng.random() < 0.05:
             self.unix_s += self.rng.uniform(-500, 500)  # somebody sets the clock
-        self.happen(TimePassed(unix_s=self.unix_s))
+        self.happen(TimePassed(unix_s=self.unix_s, token=2))
 
     def change_group(self) -> None:
         rng = self.rng
@@ -390,13 +394,13 @@ class Run:
         for _ in range(1000):
             self.now += 1000.0
             self.unix_s += 1000.0
-            self.happen(TimePassed(unix_s=self.unix_s))
+            self.happen(TimePassed(unix_s=self.unix_s, token=2))
             while self.wanted:
                 self.carry_out()
             while self.running:
                 self.end_job()
         assert self.machine.active == 0
-        assert self.machine.next_deadlines() == (None, None)
+        assert self.machine.deadlines() == Arm(None, None)
         assert self.machine.watched() == []
 
 

@@ -222,6 +222,8 @@ class JobEnded(Happened, frozen=True):
 class TimePassed(Happened, frozen=True):
     """Nothing but that."""
 
+    token: int
+
 
 AnyHappened = (
     Added | Cancelled | Retried | GroupChanged | Started | NotStarted | JobEnded | TimePassed
@@ -260,4 +262,11 @@ class Answer(msgspec.Struct, frozen=True):
     text: str = ""
 
 
-Order = Start | GiveUp | Watch | Answer
+class Arm(msgspec.Struct, frozen=True):
+    """``TimePassed`` is awaited at the first of these times, in place of those ordered before; None: never."""
+
+    until: float | None
+    unix_s: float | None
+
+
+Order = Start | GiveUp | Watch | Answer | Arm

@@ -36,6 +36,7 @@ from holdfast.coordination.plan_records import (
     Added,
     Answer,
     AnyHappened,
+    Arm,
     Asked,
     Cancelled,
     GiveUp,
@@ -91,6 +92,7 @@ class Plans:
         self._bytes = 0
         self._last = 0
         self._orders: list[Order] = []
+        self._armed = Arm(None, None)
         self._now = 0.0
         self._unix_s = 0.0
 
@@ -108,6 +110,7 @@ class Plans:
         self._forget_old()
         for number in self._turns.served():
             self._start(self.plans[number])
+        self._arm()
         return self._orders
 
     def snapshot(self) -> bytes:
@@ -128,6 +131,7 @@ class Plans:
                 self._wait(plan)
             elif plan.phase == "running" and plan.job is not None:
                 self._runs[plan.job] = plan.number
+        self._armed = self.deadlines()
 
     # --- looking -----------------------------------------------------------------------------------------------------
 
@@ -141,9 +145,9 @@ class Plans:
         number = self._names.get((principal, id_))
         return None if number is None else self.plans[number]
 
-    def next_deadlines(self) -> tuple[float | None, float | None]:
-        """When something is due by the recorded clock, and by the one that people read."""
-        return self._delays.next_deadline(), self._wall.next_deadline()
+    def deadlines(self) -> Arm:
+        """When something is due next."""
+        return Arm(self._delays.next_deadline(), self._wall.next_deadline())
 
     def watches(self, job: str) -> bool:
         """Whether ``JobEnded`` of this job is awaited."""
@@ -176,7 +180,7 @@ class Plans:
             case JobEnded():
                 self._job_ended(happened.job, happened.why)
             case TimePassed():
-                pass
+                self._answer(happened.token)
             case _:
                 assert_never(happened)
 
@@ -426,6 +430,12 @@ class Plans:
         self.plans[plan.number] = plan
         self._names[plan.asked.principal, plan.asked.id] = plan.number
         self._bytes += plan.asked.size
+
+    def _arm(self) -> None:
+        deadlines = self.deadlines()
+        if deadlines != self._armed:
+            self._armed = deadlines
+            self._orders.append(deadlines)
 
     def _answer(self, token: int, *plans: Planned) -> None:
         self._orders.append(Answer(token, tuple(plan.number for plan in plans)))

@@ -13,6 +13,7 @@ from holdfast.coordination.plan_records import (
     Added,
     Answer,
     AnyHappened,
+    Arm,
     Asked,
     Cancelled,
     GiveUp,
@@ -85,7 +86,7 @@ class World:
         """Time passes; what starts then."""
         self.now += seconds
         self.unix_s += seconds
-        self.happen(TimePassed(unix_s=self.unix_s))
+        self.happen(TimePassed(unix_s=self.unix_s, token=2))
         return self.starts()
 
     def cancel(self, plan: Planned) -> None:
@@ -129,7 +130,7 @@ def test_without_conditions_it_starts_at_once_and_ends_with_its_job(world: World
 
 def test_at_a_time_of_the_wall_clock_once(world: World) -> None:
     plan = world.add(at_unix_s=UNIX_S + 50)
-    assert world.machine.next_deadlines() == (None, UNIX_S + 50)
+    assert world.machine.deadlines() == Arm(None, UNIX_S + 50)
     assert world.later(49) == []
     world.unix_s += 1  # the clock is set: what is due is decided by what it says now
     assert world.later(0) == [(1, 0)]
@@ -141,7 +142,7 @@ def test_at_a_time_of_the_wall_clock_once(world: World) -> None:
 
 def test_a_delay_is_counted_by_the_recorded_clock(world: World) -> None:
     world.add(delay_s=50.0)
-    assert world.machine.next_deadlines() == (150.0, None)
+    assert world.machine.deadlines() == Arm(150.0, None)
     world.unix_s += 1e6
     assert world.later(49) == []
     assert world.later(1) == [(1, 0)]
@@ -276,7 +277,7 @@ def test_what_comes_after_a_failure_fails_and_so_on(world: World) -> None:
     assert third.phase == "failed"
     late = world.add("report", plans=(3,))
     assert (late.phase, late.why) == ("failed", "deploy, which it was to come after, has failed")
-    assert world.machine.next_deadlines() == (None, None)
+    assert world.machine.deadlines() == Arm(None, None)
 
 
 @pytest.mark.parametrize("how", ["cancelled", "skipped"])
@@ -460,7 +461,7 @@ def test_a_restart_keeps_turns_times_and_what_is_awaited(world: World) -> None:
     running = world.again(running)
     assert [plan.number for plan in world.machine.open_starts()] == [series.number]
     assert world.machine.watched() == [running.job]
-    assert world.machine.next_deadlines() == (130.0, None)
+    assert world.machine.deadlines() == Arm(130.0, None)
     assert world.end(running) == [(after.number, 0), (high.number, 0)]
     assert world.end(world.again(high)) == [(low.number, 0)]
     assert world.later(30) == [(delayed.number, 0)]
