@@ -137,11 +137,20 @@ class Guard:
         who = peer.who
         if who is None:
             raise Unauthorized("this connection has not said who it is", code=ErrorCode.UNAUTHENTICATED)
-        policy = self._policy if who.kind == "unix" else self.policy()  # it says nothing about local users
-        caller = Caller(self, who, self._rights_of(policy, who), _NAMES[type(request)])
+        action = _NAMES[type(request)]
         looks = self._looks.get(peer)
         if looks is not None:
-            looks[caller.action] = looks.get(caller.action, 0) + 1
+            looks[action] = looks.get(action, 0) + 1
+        return self.on_behalf(who, action)
+
+    def on_behalf(self, who: Principal, action: str) -> Caller:
+        """Somebody who has asked for this before, or asks now, by the policy of this moment.
+
+        Raises:
+            Unauthorized: nothing is allowed to them.
+        """
+        policy = self._policy if who.kind == "unix" else self.policy()  # it says nothing about local users
+        caller = Caller(self, who, self._rights_of(policy, who), action)
         if caller.rights.barred:
             caller.looks()
         return caller
@@ -366,12 +375,12 @@ class Caller:
 
     def refuse_start(self, decision: Decision, spec: JobSpec, body: Body) -> Unauthorized:
         """They may not start it: recorded, and in words."""
-        self._guard._deny(self.who.name, self._entry("deny", "", decision.rule, _command(spec, body)))
+        self._guard._deny(self.who.name, self._entry("deny", "", decision.rule, command_detail(spec, body)))
         return Unauthorized(clip(decision.text), code=ErrorCode.FORBIDDEN)
 
     def starts(self, decision: Decision, job: JobId, spec: JobSpec, body: Body) -> None:
         """They are about to start it under this id: ``Guard.record_starts`` says whether that can be recorded."""
-        entry = self._entry("allow", job, decision.rule, _command(spec, body))
+        entry = self._entry("allow", job, decision.rule, command_detail(spec, body))
         self._guard._starting.append((entry, None if self.is_local else job))
 
     def administers(self, resource: str = "", detail: Detail | None = None) -> None:
@@ -382,6 +391,16 @@ class Caller:
             Refused: it cannot be recorded.
         """
         decision = decide(self.rights, Administer())
+        self._demand(decision, resource, detail)
+        self._record(decision, resource, detail)
+
+    def does(self, decision: Decision, resource: str, detail: Detail | None = None) -> None:
+        """They are about to do what was decided about elsewhere.
+
+        Raises:
+            Unauthorized: they may not.
+            Refused: it cannot be recorded.
+        """
         self._demand(decision, resource, detail)
         self._record(decision, resource, detail)
 
@@ -495,7 +514,7 @@ def _entry(
     )
 
 
-def _command(spec: JobSpec, body: Body) -> Detail:
+def command_detail(spec: JobSpec, body: Body) -> Detail:
     """A command as it is recorded: its program in words, its arguments as a digest."""
     digest = hashlib.sha256(b"\0".join(body.argv)).hexdigest()
     program = "sh" if spec.shell else _short(body.argv[0][:TEXT_CHARS].decode("utf-8", "backslashreplace"))

@@ -201,8 +201,7 @@ class Service:
         return [*addresses, *([self.metrics_url] if self.metrics_url else [])]
 
     def offer(self, operations: Mapping[type, Operation]) -> None:
-        """Let another room answer these; who may ask is decided here all the same."""
-        assert operations.keys() <= self._operations.keys()
+        """Let another room answer these."""
         self._operations.update(operations)
 
     def requested(self, peer: Peer, stream: int, request: AnyRequest, body: bytes) -> None:
@@ -211,7 +210,7 @@ class Service:
         if isinstance(request, (Invite, Principals, Revoke)):
             self._carry_out(self._ask_about_keys, peer, stream, request, body)
         else:
-            self._carry_out(self._operations[type(request)], peer, stream, request, body)
+            self._carry_out(self._operations.get(type(request), _not_answered), peer, stream, request, body)
 
     def _ask_about_keys(self, peer: Peer, stream: int, request: Invite | Principals | Revoke, body: bytes) -> None:
         """What is about enrolled keys takes an admin; a change waits until its record is on the disk."""
@@ -305,6 +304,10 @@ class Service:
 
     def _no_keys(self, peer: Peer, stream: int, _request: AnyRequest, _body: bytes) -> None:
         raise Refused("this agent has no keys to enrol, list or revoke", code=ErrorCode.INVALID)
+
+
+def _not_answered(_peer: Peer, _stream: int, request: AnyRequest, _body: bytes) -> None:
+    raise Refused(f"this agent has no answer to {request.__struct_config__.tag}", code=ErrorCode.INVALID)
 
 
 def _resource(request: Invite | Principals | Revoke) -> str:

@@ -40,7 +40,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
         principal: Who that is.
         cargo: What is to be started; opaque.
         digest: Of everything that was asked for: the same id with another one is another plan.
-        argv: The command, for people.
+        argv: The command, for people; with ``shell`` one text.
         group: In whose line it stands; None: in none.
         priority: Lower ones come first in the line.
         at_unix_s: Not before this.
@@ -57,6 +57,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     cargo: bytes
     digest: bytes
     argv: tuple[str, ...] = ()
+    shell: bool = False
     group: str | None = None
     priority: float = 0.0
     at_unix_s: float | None = None
