@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import subprocess
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from functools import cached_property
 from typing import Final, TypeVar, cast
@@ -13,6 +13,7 @@ from typing import Final, TypeVar, cast
 from bench import bare_keys
 from bench.contestant import Order
 from bench.openssh_server import OpensshServer
+from bench.redis_server import RedisServer
 from bench.samples import ContestantFailed, Turns, in_turns
 from bench.server import Server
 from bench.sizes import Size
@@ -28,8 +29,16 @@ UNIX: Final = ("blocking", "asyncio", "uvloop")
 TLS: Final = ("tls_blocking", "tls_asyncio", "tls_uvloop")
 """Holdfast over TLS on loopback, by client."""
 BARE: Final = ("bare_ssl", "bare_uvloop")
+CALLERS: Final = {"processes": "", "execnet": "execnet", "mitogen": "mitogen", "ray": "ray", "dask": "distributed"}
+"""Those that only call functions, each with the module that it takes."""
+IN_EXTRA: Final = frozenset({"execnet", "mitogen"})
+SHARERS: Final = ("manager", "redis")
+"""Those that only share objects."""
+SECOND: Final = "_second"
+"""After a name: one more contestant like that, another process."""
 ASYNCSSH_KEY: Final = "client"
 """What ``asyncssh_server`` calls it; that module is not imported, for AsyncSSH may not be installed."""
+_EXTRA: Final = ", which the extra `bench` has"
 
 
 class Arena:
@@ -71,8 +80,18 @@ class Arena:
     def asyncssh(self) -> Server:
         """The neighbour's server."""
         if importlib.util.find_spec("asyncssh") is None:
-            raise ContestantFailed("not installed (asyncssh, which the extra `bench` has)")
+            raise ContestantFailed(f"not installed (asyncssh{_EXTRA})")
         return self._once("asyncssh", lambda: Server("bench.asyncssh_server", self.folder))
+
+    @property
+    def manager(self) -> Server:
+        """The server of the standard library's shared objects."""
+        return self._once("manager", lambda: Server("bench.manager_server", self._own_folder("manager")))
+
+    @property
+    def redis(self) -> RedisServer:
+        """The neighbour's server."""
+        return self._once("redis", lambda: RedisServer(self._own_folder("redis")))
 
     def bare(self, kind: str) -> Server:
         """TLS and nothing behind it: ``ssl`` or ``uvloop``."""
@@ -80,9 +99,13 @@ class Arena:
 
     @cached_property
     def _bare_folder(self) -> str:
-        folder = os.path.join(self.folder, "bare")
-        os.mkdir(folder, 0o700)
+        folder = self._own_folder("bare")
         bare_keys.make(folder)
+        return folder
+
+    def _own_folder(self, name: str) -> str:
+        folder = os.path.join(self.folder, name)
+        os.mkdir(folder, 0o700)
         return folder
 
     def _once(self, name: str, make: Callable[[], AbstractContextManager[T]]) -> T:
@@ -128,33 +151,53 @@ class Arena:
         return self._stack.enter_context(self._new_worker(name))
 
     def _new_worker(self, name: str) -> Worker:
-        if name.startswith("local"):
-            return Worker("local", self.folder, name=name)
-        if name in UNIX:
-            return Worker(name, "local", self.agent.state_dir)
-        if name in TLS:
+        kind = name.removesuffix(SECOND)
+        if kind in TLS:
             network = self.network
-            return Worker(name.removeprefix("tls_"), network.NAME, name=name, env=network.client_env)
-        if name == "asyncssh":
-            return Worker(name, self.asyncssh.port, os.path.join(self.folder, ASYNCSSH_KEY))
-        if name == "openssh":
-            return Worker(name, self.openssh.folder)
-        return Worker(name, self.bare(name.removeprefix("bare_")).port, self._bare_folder)
+            return Worker(kind.removeprefix("tls_"), network.NAME, name=name, env=network.client_env)
+        return Worker(kind, *self._arguments(kind), name=name)
 
-    def turns(self, rounds: int, measures: Mapping[str, Callable[[Worker], float]]) -> Turns:
+    def _arguments(self, kind: str) -> tuple[str, ...]:
+        """What a contestant that is not in ``TLS`` wants to know; what it is served by is up."""
+        if kind == "local":
+            return (self.folder,)
+        if kind in UNIX:
+            return ("local", self.agent.state_dir)
+        if kind in CALLERS:
+            module = CALLERS[kind]
+            if module and importlib.util.find_spec(module) is None:
+                raise ContestantFailed(f"not installed ({module}{_EXTRA if kind in IN_EXTRA else ''})")
+            return ()
+        if kind == "manager":
+            return (self.manager.port,)
+        if kind == "redis":
+            return (self.redis.path,)
+        if kind == "asyncssh":
+            return (self.asyncssh.port, os.path.join(self.folder, ASYNCSSH_KEY))
+        if kind == "openssh":
+            return (self.openssh.folder,)
+        return (self.bare(kind.removeprefix("bare_")).port, self._bare_folder)
+
+    def turns(
+        self, rounds: int, measures: Mapping[str, Callable[[Worker], float]], *, warm: Sequence[Order] = ()
+    ) -> Turns:
         """What contestants give that take turns.
 
         Args:
             rounds: Turns that each one gets.
             measures: By the name of the contestant: takes it and gives the figure of one round.
+            warm: Each contestant does this first, unmeasured.
         """
         workers: dict[str, Worker] = {}
         absent: dict[str, str] = {}
         for name in measures:  # all are up and warm before the first one is measured
             try:
                 workers[name] = self.worker(name)
+                for order in warm:
+                    workers[name].ask(order)
             except ContestantFailed as exc:
                 absent[name] = str(exc)
+                workers.pop(name, None)
 
         def turn(name: str) -> Callable[[], float]:
             return lambda: measures[name](workers[name])
@@ -165,10 +208,12 @@ class Arena:
 
 def _warm_up(worker: Worker, name: str, size: Size) -> None:
     """Nothing is measured: each path is walked once, so that no first time falls into a round."""
-    few = min(20, size.serial)
-    if name in BARE:
+    few, kind = min(20, size.serial), name.removesuffix(SECOND)
+    if kind in BARE:
         worker.ask(Order("trivial", few))
         return
+    if kind in CALLERS or kind in SHARERS:
+        return  # see `turns`
     worker.ask(Order("serial", few))
-    if not name.startswith("local"):
+    if kind != "local":
         worker.ask(Order("burst", 2 * size.width, size.width))

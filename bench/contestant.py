@@ -24,6 +24,13 @@ KINDS: Final[Mapping[str, str]] = {
     "uvloop": "bench.with_asyncio",
     "asyncssh": "bench.with_asyncssh",
     "openssh": "bench.with_openssh",
+    "processes": "bench.with_processes",
+    "execnet": "bench.with_execnet",
+    "mitogen": "bench.with_mitogen",
+    "ray": "bench.with_ray",
+    "dask": "bench.with_dask",
+    "manager": "bench.with_manager",
+    "redis": "bench.with_redis",
 }
 """Where the contestants are; each module has ``contestant(kind, args)``."""
 
@@ -31,21 +38,26 @@ TRUE: Final = "/bin/true"
 
 
 class Order(msgspec.Struct, frozen=True):
-    """What to measure: so many commands (or bytes, requests, jobs, connections), so many of them in flight.
+    """What to measure: so many commands (or bytes, requests, jobs, connections, calls, items), so many in flight.
 
     Attributes:
         what: ``fresh`` is a connection for each command, one after the other, and ``hosts`` all of them at once;
-            ``hold`` opens idle connections and keeps them until ``release``.
+            ``hold`` opens idle connections and keeps them until ``release``. ``call``, ``submit`` and ``map`` call
+            ``bench.work.successor``, see ``bench.calling``; the rest is about objects that programs share, see
+            ``bench.sharing``.
         own_digest: Hash what was delivered here as well, where the client does so by itself.
+        workers: Processes that calls are run by; the same in every order of a run.
     """
 
     what: Literal[
-        "serial", "burst", "fresh", "hosts", "stream", "trivial", "start_jobs", "stop_jobs", "hold", "release"
-    ]
+        "serial", "burst", "fresh", "hosts", "stream", "trivial", "start_jobs", "stop_jobs", "hold", "release",
+        "call", "submit", "map", "lock", "semaphore", "handover", "queue", "put", "get",
+    ]  # fmt: skip
     count: int
     width: int = 1
     durable: bool = False
     own_digest: bool = False
+    workers: int = 1
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -57,6 +69,9 @@ class Answer(msgspec.Struct, frozen=True):
         bytes: Bytes delivered.
         digest: XXH3-128 of what was delivered, 32 hex digits.
         peak_rss_bytes: Of this process, while it streamed.
+        spans: Begin and end of each time that the lock was held, or of all puts or gets, by the clock that all
+            processes of a machine share (``time.perf_counter`` on Linux).
+        total: Sum of the numbers that came out of a queue.
         error: Why there is no result.
     """
 
@@ -65,6 +80,8 @@ class Answer(msgspec.Struct, frozen=True):
     bytes: int = 0
     digest: str = ""
     peak_rss_bytes: int = 0
+    spans: tuple[tuple[float, float], ...] = ()
+    total: int = 0
     error: str = ""
 
 

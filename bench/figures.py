@@ -15,9 +15,23 @@ Kind = Literal["latency", "throughput", "memory"]
 BUSY_LOAD: Final = 1.0
 """With a load average of this or more at the start nothing is said about latencies: the machine was not ours alone."""
 
-LIMITS: Final = {"local": "local", "bare_ssl": "bare ssl", "bare_uvloop": "bare uvloop"}
+LIMITS: Final = {
+    "local": "local",
+    "bare_ssl": "bare ssl",
+    "bare_uvloop": "bare uvloop",
+    "processes": "ProcessPoolExecutor",
+}
 """Contestants that show what the machine can do without Holdfast, with their names in the table."""
-NEIGHBOURS: Final = {"asyncssh": "AsyncSSH", "openssh": "OpenSSH"}
+NEIGHBOURS: Final = {
+    "asyncssh": "AsyncSSH",
+    "openssh": "OpenSSH",
+    "execnet": "execnet",
+    "mitogen": "Mitogen",
+    "ray": "Ray",
+    "dask": "Dask",
+    "manager": "Manager",
+    "redis": "Redis",
+}
 """Contestants that do the same work in another way, with their names in the table."""
 
 
@@ -29,6 +43,8 @@ class Figure(msgspec.Struct, frozen=True, kw_only=True):
         limits: What the machine itself gives for the same work, without Holdfast, by name.
         neighbours: The same work done by others, by name.
         absent: Limits and neighbours without a reading, each with the reason.
+        target: In ``unit``.
+        target_ratio: In units of the best of the limits, in place of ``target``.
         failed: Why Holdfast could not be measured.
     """
 
@@ -42,6 +58,7 @@ class Figure(msgspec.Struct, frozen=True, kw_only=True):
     neighbours: Mapping[str, Reading] = {}
     absent: Mapping[str, str] = {}
     target: float | None = None
+    target_ratio: float | None = None
     failed: str = ""
 
     @property
@@ -57,15 +74,28 @@ class Figure(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def missed_by(self) -> float | None:
         """By which share of the target it was missed; 0 when it was met, None without a target or a reading."""
-        if self.target is None or self.holdfast is None:
+        aim = self.aim
+        if aim is None or self.holdfast is None:
             return None
-        over = self.holdfast.median / self.target - 1
+        over = self.holdfast.median / aim - 1
         return max(0.0, over if self.better == "lower" else -over)
 
+    @property
+    def aim(self) -> float | None:
+        """The target in ``unit``; None: there is none, or not the limit that it goes by."""
+        if self.target_ratio is None:
+            return self.target
+        limit = self._best(self.limits)
+        return self.target_ratio * limit if limit else None
+
     def _ratio_to(self, others: Mapping[str, Reading]) -> float | None:
-        medians = [reading.median for reading in others.values()]
-        best = (min if self.better == "lower" else max)(medians, default=0.0)
+        best = self._best(others)
         return self.holdfast.median / best if self.holdfast is not None and best else None
+
+    def _best(self, others: Mapping[str, Reading]) -> float:
+        """Of no others: 0."""
+        medians = [reading.median for reading in others.values()]
+        return (min if self.better == "lower" else max)(medians, default=0.0)
 
 
 class Line(msgspec.Struct, frozen=True, kw_only=True):
@@ -84,6 +114,7 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
     better: Better
     beside: tuple[str, ...] = ()
     target: float | None = None
+    target_ratio: float | None = None
 
 
 def figure(line: Line, turns: Turns) -> Figure:
@@ -94,8 +125,8 @@ def figure(line: Line, turns: Turns) -> Figure:
     absent = {(LIMITS | NEIGHBOURS)[name]: failed[name] for name in line.beside if name in failed}
     return Figure(
         id=line.id, what=line.what, unit=line.unit, kind=line.kind, better=line.better, target=line.target,
-        holdfast=readings.get(line.of), limits=limits, neighbours=neighbours, absent=absent,
-        failed=failed.get(line.of, ""),
+        target_ratio=line.target_ratio, holdfast=readings.get(line.of), limits=limits, neighbours=neighbours,
+        absent=absent, failed=failed.get(line.of, ""),
     )  # fmt: skip
 
 
@@ -110,7 +141,7 @@ def verdict(figure: Figure, load: float) -> str:
         return f"not reached: {figure.failed}"
     missed = figure.missed_by
     if missed is None:
-        return "no target"
+        return "no target" if figure.target_ratio is None else "no verdict (no limit to go by)"
     if figure.kind == "latency" and load >= BUSY_LOAD:
         return f"no verdict (load {load:.1f})"
     if not missed:

@@ -11,10 +11,16 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 
 from bench.figures import Figure
-from bench.report import number
+from bench.report import number, target
 
-COLORS: Final = {"AsyncSSH": "#E69F00", "OpenSSH": "#009E73", "Holdfast": "#0072B2"}
+ORANGE, GREEN, SKY, PURPLE, BLUE = "#E69F00", "#009E73", "#56B4E9", "#CC79A7", "#0072B2"
 """Told apart with every kind of colour vision (Okabe and Ito, https://jfly.uni-koeln.de/color/); names stand beside."""
+COLORS: Final = {
+    "AsyncSSH": ORANGE, "OpenSSH": GREEN,
+    "execnet": ORANGE, "Mitogen": GREEN, "Ray": SKY, "Dask": PURPLE,
+    "Manager": ORANGE, "Redis": GREEN,
+    "Holdfast": BLUE,
+}  # fmt: skip
 LIMIT_COLOR: Final = "#999999"
 TARGET_COLOR: Final = "#D55E00"
 COLUMNS: Final = 2
@@ -31,7 +37,7 @@ def draw(figures: Sequence[Figure], path: str, *, caption: str) -> None:
         path: Where the SVG goes.
         caption: Below the title: machine and date.
     """
-    shown = [figure for figure in figures if figure.holdfast and (figure.limits or figure.neighbours or figure.target)]
+    shown = [figure for figure in figures if figure.holdfast and (figure.limits or figure.neighbours or figure.aim)]
     rows = max(1, math.ceil(len(shown) / COLUMNS))
     width, height = PANEL_INCHES
     with mpl.rc_context({"svg.hashsalt": "holdfast", "svg.fonttype": "none", "font.family": "sans-serif"}):
@@ -48,7 +54,7 @@ def draw(figures: Sequence[Figure], path: str, *, caption: str) -> None:
 def _right_end(figure: Figure) -> float:
     """Where the axis ends: past every bar, except those that would leave the others no room; they are cut (▸)."""
     ours = [figure.holdfast.high] if figure.holdfast is not None else []
-    ours += [figure.target] if figure.target else []
+    ours += [figure.aim] if figure.aim else []
     others = [reading.high for reading in (*figure.limits.values(), *figure.neighbours.values())]
     return max(*ours, *(min(high, CUT * max(ours)) for high in others), 0.0)
 
@@ -68,11 +74,10 @@ def _panel(axes: Axes, figure: Figure) -> None:
         beyond = value.high > right
         words = f"{number(value.median)} ▸" if beyond else number(value.median)
         axes.text(min(value.high, right) + right * 0.015, place, words, va="center", fontsize=8)
-    if figure.target is not None:
-        sign = "≤" if figure.better == "lower" else "≥"
-        axes.axvline(figure.target, color=TARGET_COLOR, linestyle="--", linewidth=1.2)
+    if figure.aim is not None:
+        axes.axvline(figure.aim, color=TARGET_COLOR, linestyle="--", linewidth=1.2)
         axes.text(
-            figure.target, -0.68, f"target {sign} {number(figure.target)}", color=TARGET_COLOR, fontsize=7,
+            figure.aim, -0.68, f"target {target(figure)}", color=TARGET_COLOR, fontsize=7,
             ha="center", va="bottom",
         )  # fmt: skip
     axes.set_xlim(0, right * 1.18)

@@ -28,7 +28,7 @@ class _Notes(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 _COLUMNS: Final = (
-    "What", "Unit", "Limit here", *NEIGHBOURS.values(), "Holdfast", "/ limit", "/ neighbour", "Target", "Verdict",
+    "What", "Unit", "Limit here", "Neighbours", "Holdfast", "/ limit", "/ neighbour", "Target", "Verdict",
 )  # fmt: skip
 _HEAD: Final = f"| {' | '.join(_COLUMNS)} |\n|---|---|{'--:|' * (len(_COLUMNS) - 3)}---|\n"
 _WORDS: Final = """\
@@ -91,6 +91,14 @@ def show(reading: Reading | None) -> str:
     return number(reading.median) + spread
 
 
+def target(figure: Figure) -> str:
+    """What the figure is to be."""
+    sign = "≤" if figure.better == "lower" else "≥"
+    if figure.target_ratio is not None:
+        return f"{sign} {number(figure.target_ratio)} × limit"
+    return "–" if figure.target is None else f"{sign} {number(figure.target)}"
+
+
 def number(value: float) -> str:
     """Three significant digits, thousands set apart by a space."""
     if abs(value) >= 100:
@@ -110,29 +118,25 @@ def _facts(results: Results) -> str:
 
 
 def _row(figure: Figure, load: float) -> str:
-    sign = "≤" if figure.better == "lower" else "≥"
+    names = NEIGHBOURS.values()
     cells = (
         figure.what,
         figure.unit,
-        _limits(figure),
-        *(_neighbour(figure, name) for name in NEIGHBOURS.values()),
+        _beside(figure.limits, {name: why for name, why in figure.absent.items() if name not in names}),
+        _beside(figure.neighbours, {name: why for name, why in figure.absent.items() if name in names}),
         show(figure.holdfast),
         *("–" if ratio is None else number(ratio) for ratio in (figure.ratio, figure.ratio_to_neighbour)),
-        "–" if figure.target is None else f"{sign} {number(figure.target)}",
+        target(figure),
         verdict(figure, load),
     )
     return f"| {' | '.join(cells)} |\n"
 
 
-def _limits(figure: Figure) -> str:
+def _beside(readings: Mapping[str, Reading], absent: Mapping[str, str]) -> str:
     """Each with its name, also those that are not there."""
-    cells = [f"{name} {show(reading)}" for name, reading in figure.limits.items()]
-    cells += [f"{name}: {why}" for name, why in figure.absent.items() if name not in NEIGHBOURS.values()]
+    cells = [f"{name} {show(reading)}" for name, reading in readings.items()]
+    cells += [f"{name}: {why}" for name, why in absent.items()]
     return "<br>".join(cells) or "–"
-
-
-def _neighbour(figure: Figure, name: str) -> str:
-    return figure.absent.get(name) or show(figure.neighbours.get(name))
 
 
 def _bounds(results: Results, notes: Mapping[str, str]) -> str:

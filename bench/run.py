@@ -25,7 +25,7 @@ import time
 from pathlib import Path
 
 import holdfast
-from bench import openssh_server, procfs, report
+from bench import openssh_server, procfs, redis_server, report
 from bench.arena import Arena
 from bench.cases import CASES
 from bench.figures import Figure
@@ -97,12 +97,15 @@ def _measure(folder: str, size: str, cases: list[str]) -> list[Figure]:
 def _versions() -> dict[str, str]:
     found = {"holdfast": holdfast.__version__, "python": platform.python_version(), "sqlite": sqlite3.sqlite_version}
     found["openssl"] = ssl.OPENSSL_VERSION.split()[1]
-    for package in ("uvloop", "msgspec", "xxhash", "asyncssh"):
+    for package in (
+        "uvloop", "msgspec", "xxhash", "cloudpickle", "asyncssh", "execnet", "mitogen", "ray", "distributed", "redis",
+    ):  # fmt: skip
         try:
             found[package] = importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:
             found[package] = "not installed"
     found["openssh"] = openssh_server.version()
+    found["redis-server"] = redis_server.version()
     return found
 
 

@@ -61,6 +61,7 @@ class Asyncio:
                 return await in_flight(order.count, order.width, self._hold)
             case "release":
                 return await self._release(order.width)
+        raise NotImplementedError(order.what)
 
     async def _connect(self) -> aio.Host:
         address, state_dir = self._where

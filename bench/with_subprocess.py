@@ -24,6 +24,8 @@ _ECHO: Final = "import socket,sys; s=socket.socket(fileno=int(sys.argv[1]))\nwhi
 class Local:
     """``subprocess.run`` for commands, an echo over a socket pair for requests, two flushes of a file for durability.
 
+    Of an object that programs share each use is two requests, as long as it lives in another process than they do.
+
     Args:
         folder: Where the flushed file lies: on the file system of the agent's journal.
     """
@@ -41,6 +43,8 @@ class Local:
             return one_at_a_time(self._durable if order.durable else _run, order.count)
         if order.what == "trivial":
             return one_at_a_time(self._ask, order.count)
+        if order.what in ("lock", "semaphore", "queue"):
+            return one_at_a_time(self._ask_twice, order.count)
         if order.what == "stream":
             return _stream(order.count)
         raise NotImplementedError(order.what)
@@ -54,6 +58,10 @@ class Local:
     def _ask(self) -> None:
         self._socket.send(REQUEST)
         self._socket.recv(4096)
+
+    def _ask_twice(self) -> None:
+        self._ask()
+        self._ask()
 
     def _durable(self) -> None:
         self._flush()

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Final
 
-from bench.arena import TLS, UNIX, Arena
+from bench.arena import SECOND, TLS, UNIX, Arena
 from bench.cases.measures import median_ms, rate, rate_of_all
 from bench.contestant import Order
 from bench.figures import Figure, Line, figure
 
 SERIAL_MS: Final = 1.0
 BURST_PER_S: Final = 2000.0
-SECOND_LOCAL: Final = "local_second"
+SECOND_LOCAL: Final = f"local{SECOND}"
 BESIDE: Final = ("local", "asyncssh", "openssh")
 CLIENTS: Final = {
     "blocking": "unix socket, blocking client",

@@ -12,6 +12,7 @@ import pytest
 
 from bench import openssh_server
 from bench.arena import Arena
+from bench.contestant import Order
 from bench.openssh_server import missing
 from bench.samples import ContestantFailed
 from bench.sizes import SIZES
@@ -48,6 +49,38 @@ def test_without_asyncssh_its_column_says_not_installed(arena: Arena, monkeypatc
     monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
     turns = arena.turns(1, {"asyncssh": lambda _: 1.0})
     assert turns.failed["asyncssh"].startswith("not installed")
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("execnet", "not installed (execnet, which the extra `bench` has)"),
+        ("mitogen", "not installed (mitogen, which the extra `bench` has)"),
+        ("ray", "not installed (ray)"),
+        ("dask", "not installed (distributed)"),
+    ],
+)
+def test_without_its_module_a_neighbour_of_calls_is_not_installed(
+    arena: Arena, monkeypatch: pytest.MonkeyPatch, name: str, words: str
+) -> None:
+    """Ray and Dask are in no extra: they are measured where somebody has them."""
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
+    assert arena.turns(1, {name: lambda _: 1.0}).failed == {name: words}
+
+
+def test_without_a_redis_server_or_its_client_redis_is_not_installed(
+    arena: Arena, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shutil, "which", lambda *_, **__: None)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
+    words = "not installed (redis-server; redis, which the extra `bench` has)"
+    assert arena.turns(1, {"redis": lambda _: 1.0}).failed == {"redis": words}
+
+
+def test_a_contestant_that_fails_while_it_warms_up_is_out(arena: Arena, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The local pool knows no queue: its order fails, and nothing of it is measured."""
+    turns = arena.turns(1, {"processes": lambda _: pytest.fail("it was measured")}, warm=[Order("queue", 1)])
+    assert turns.failed == {"processes": "processes: NotImplementedError: queue"}
 
 
 def test_what_could_not_be_started_is_not_tried_again(arena: Arena) -> None:
