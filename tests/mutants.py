@@ -33,7 +33,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 ROOT: Final = Path(__file__).resolve().parent.parent
-COPIED: Final = ("src", "tests", "docs", "pyproject.toml")
+COPIED: Final = ("src", "tests", "bench", "docs", "pyproject.toml")
 LIMIT_S: Final = 120.0
 """A mutant may make its tests hang: that is red, too."""
 MEMORY_BYTES: Final = 4 << 30
