@@ -10,13 +10,15 @@ import pytest
 from holdfast.errors import ClosedError
 from holdfast.store.interface import JobJournal
 from holdfast.store.memory import MemoryJournal
-from holdfast.store.rows import EventRow, KeyRow
+from holdfast.store.rows import EventRow, KeyRow, LogRow, SnapshotRow
 from holdfast.store.writes import (
     AppendEvent,
+    AppendLog,
     DeleteJob,
     DropEvents,
     DropKeys,
     ForgetKey,
+    KeepSnapshot,
     MarkEnding,
     MarkQueued,
     MarkStarted,
@@ -275,3 +277,44 @@ def test_an_immediate_commit_answers_before_it_returns(journal: JobJournal) -> N
     journal.submit([insert(1)], at_once=True, done=answers.append)
     assert len(answers) == 2
     assert answers[1] is not None
+
+
+# --- recorded machines -----------------------------------------------------------------------------------------------
+
+
+def test_each_machine_has_a_log_in_order(journal: JobJournal) -> None:
+    ok(journal, AppendLog("a", 1, 1.5, b"one"), AppendLog("b", 1, 1.5, b"other"))
+    ok(journal, AppendLog("a", 2, 2.5, b""))
+    assert journal.log("a", 0) == [LogRow(1, 1.5, b"one"), LogRow(2, 2.5, b"")]
+    assert journal.log("a", 1) == [LogRow(2, 2.5, b"")]
+    assert journal.log("a", 0, limit=1) == [LogRow(1, 1.5, b"one")]
+    assert journal.log("c", 0) == []
+
+
+def test_a_snapshot_replaces_the_log_of_its_machine_up_to_its_event(journal: JobJournal) -> None:
+    assert journal.snapshot("a") is None
+    ok(journal, *(AppendLog("a", seq, float(seq), b"x") for seq in (1, 2, 3)), AppendLog("b", 1, 0.5, b"y"))
+    ok(journal, KeepSnapshot("a", 2, 2.5, b"all of it"))
+    assert journal.snapshot("a") == SnapshotRow(2, 2.5, b"all of it")
+    assert journal.log("a", 0) == [LogRow(3, 3.0, b"x")]
+    assert journal.log("b", 0) == [LogRow(1, 0.5, b"y")]
+    ok(journal, KeepSnapshot("a", 3, 3.0, b""))
+    assert journal.snapshot("a") == SnapshotRow(3, 3.0, b"")
+    assert journal.log("a", 0) == []
+    ok(journal, AppendLog("a", 4, 4.0, b"z"))
+    assert journal.log("a", 3) == [LogRow(4, 4.0, b"z")]
+
+
+def test_a_snapshot_comes_with_its_deletion_or_not_at_all(journal: JobJournal) -> None:
+    ok(journal, AppendLog("a", 1, 1.0, b"x"))
+    assert commit(journal, [KeepSnapshot("a", 1, 1.0, b"s"), MarkQueued(job_id(9))]) is not None
+    assert journal.snapshot("a") is None
+    assert journal.log("a", 0) == [LogRow(1, 1.0, b"x")]
+
+
+def test_the_latest_recorded_time_is_known_also_after_a_snapshot(journal: JobJournal) -> None:
+    assert journal.recorded_until() is None
+    ok(journal, AppendLog("a", 1, 7.0, b"x"), AppendLog("b", 1, 6.0, b"x"))
+    assert journal.recorded_until() == 7.0
+    ok(journal, KeepSnapshot("a", 1, 7.5, b""), KeepSnapshot("b", 1, 6.5, b""))
+    assert journal.recorded_until() == 7.5

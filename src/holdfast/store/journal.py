@@ -25,7 +25,7 @@ from holdfast.errors import ClosedError, JournalDamaged, StorageError
 from holdfast.store import faults, schema
 from holdfast.store.flusher import Flush
 from holdfast.store.interface import Done, Finished, OnGroup
-from holdfast.store.rows import EventRow, JobRow, KeyRow
+from holdfast.store.rows import EventRow, JobRow, KeyRow, LogRow, SnapshotRow
 from holdfast.store.statements import STATE_NUMBER, STATES
 from holdfast.store.writer import Writer
 from holdfast.store.writes import Write
@@ -101,6 +101,8 @@ class Journal:
         self.previous_boot_id: str | None = read.get("_boot_id")
         self.clean_stop = bool(read.get("_clean_stop", True))
         db.execute("BEGIN IMMEDIATE")
+        for table in schema.MACHINE_TABLES:
+            db.execute(table)
         db.execute("INSERT OR IGNORE INTO boot (boot_id) VALUES (?)", (boot_id,))
         values = [("_boot_id", boot_id), ("_clean_stop", 0), ("_opened_unix_s", now_unix_s)]
         db.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", values)
@@ -301,6 +303,26 @@ class Journal:
         """A value of ``SetMeta``, or None."""
         value: bytes | str | int | float | None = self._one("SELECT value FROM meta WHERE name = ?", (name,))
         return value
+
+    def log(self, machine: str, after: int, limit: int = 1000) -> list[LogRow]:
+        """Events of a recorded machine with ``seq`` above ``after``, in order, at most ``limit``."""
+        rows = self._read(
+            "SELECT seq, at_s, event FROM log WHERE machine = ? AND seq > ? ORDER BY rowid LIMIT ?",
+            (machine, after, limit),
+        )
+        return [LogRow(*row) for row in rows]
+
+    def snapshot(self, machine: str) -> SnapshotRow | None:
+        """What was kept of a recorded machine last, or None: nothing was."""
+        for row in self._read("SELECT seq, at_s, body FROM snapshot WHERE machine = ?", (machine,)):
+            return SnapshotRow(*row)
+        return None
+
+    def recorded_until(self) -> float | None:
+        """The latest time of the recorded clock that any machine has seen, or None: there was no event yet."""
+        newest = "SELECT max(at_s) FROM (SELECT at_s FROM log UNION ALL SELECT at_s FROM snapshot)"
+        until: float | None = self._one(newest, ())
+        return until
 
     def close(self, *, clean: bool = True) -> None:
         """Commits and answers what was submitted, then closes. A second call does nothing.

@@ -13,14 +13,16 @@ import msgspec
 
 from holdfast.errors import ClosedError, StorageError
 from holdfast.store.interface import Done, OnGroup
-from holdfast.store.rows import EventRow, JobRow, KeyRow
+from holdfast.store.rows import EventRow, JobRow, KeyRow, LogRow, SnapshotRow
 from holdfast.store.writes import (
     AppendEvent,
+    AppendLog,
     DeleteJob,
     DropEvents,
     DropKeys,
     ForgetKey,
     InsertJob,
+    KeepSnapshot,
     MarkDone,
     MarkEnding,
     MarkQueued,
@@ -50,6 +52,8 @@ class _Tables:
         self.keys: dict[tuple[str, bytes], KeyRow] = {}
         self.events: dict[int, EventRow] = {}
         self.meta: dict[str, bytes | str | int | float | None] = {}
+        self.log: dict[tuple[str, int], LogRow] = {}
+        self.snapshots: dict[str, SnapshotRow] = {}
         self.last_seq = 0
 
 
@@ -173,6 +177,18 @@ class MemoryJournal:
     def meta(self, name: str) -> bytes | str | int | float | None:
         return self._tables.meta.get(name)
 
+    def log(self, machine: str, after: int, limit: int = 1000) -> list[LogRow]:
+        rows = [row for (name, seq), row in self._tables.log.items() if name == machine and seq > after]
+        return sorted(rows, key=lambda row: row.seq)[:limit]
+
+    def snapshot(self, machine: str) -> SnapshotRow | None:
+        return self._tables.snapshots.get(machine)
+
+    def recorded_until(self) -> float | None:
+        times = [row.at_s for row in self._tables.log.values()]
+        times += [row.at_s for row in self._tables.snapshots.values()]
+        return max(times, default=None)
+
     def close(self, *, clean: bool = True) -> None:
         self._closed = True
 
@@ -291,6 +307,15 @@ class MemoryJournal:
     def _set_meta(self, w: SetMeta) -> None:
         self._tables.meta[w.name] = w.value
 
+    def _append_log(self, w: AppendLog) -> None:
+        self._tables.log[w.machine, w.seq] = LogRow(w.seq, w.at_s, w.event)
+
+    def _keep_snapshot(self, w: KeepSnapshot) -> None:
+        self._tables.snapshots[w.machine] = SnapshotRow(w.seq, w.at_s, w.body)
+        for machine, seq in list(self._tables.log):
+            if machine == w.machine and seq <= w.seq:
+                del self._tables.log[machine, seq]
+
 
 _APPLY: dict[type[Write], Callable[[MemoryJournal, Any], None]] = {
     InsertJob: MemoryJournal._insert,
@@ -306,4 +331,6 @@ _APPLY: dict[type[Write], Callable[[MemoryJournal, Any], None]] = {
     DropKeys: MemoryJournal._drop_keys,
     DropEvents: MemoryJournal._drop_events,
     SetMeta: MemoryJournal._set_meta,
+    AppendLog: MemoryJournal._append_log,
+    KeepSnapshot: MemoryJournal._keep_snapshot,
 }

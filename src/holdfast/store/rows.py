@@ -65,3 +65,19 @@ class EventRow(msgspec.Struct, frozen=True):
     kind: str
     unix_s: float
     body: bytes = b""
+
+
+class LogRow(msgspec.Struct, frozen=True):
+    """One event of a recorded machine; see ``writes.AppendLog``."""
+
+    seq: int
+    at_s: float
+    event: bytes
+
+
+class SnapshotRow(msgspec.Struct, frozen=True):
+    """A recorded machine as it was after event ``seq``."""
+
+    seq: int
+    at_s: float
+    body: bytes

@@ -26,6 +26,16 @@ _HEADER_BYTES: Final = 100
 _WHOLE_CHECK_BYTES: Final = 16 * 1024 * 1024
 """Up to this size a journal is read whole when it is opened (about 60 ms); larger ones at their edges only."""
 
+MACHINE_TABLES: Final = (
+    # Events of all machines in the order in which they were recorded. No index: it is only appended to, read once at a
+    # start, and emptied by a snapshot before it has grown long.
+    """CREATE TABLE IF NOT EXISTS log
+    (machine TEXT NOT NULL, seq INTEGER NOT NULL, at_s REAL NOT NULL, event BLOB NOT NULL)""",
+    """CREATE TABLE IF NOT EXISTS snapshot
+    (machine TEXT PRIMARY KEY, seq INTEGER NOT NULL, at_s REAL NOT NULL, body BLOB NOT NULL)""",
+)
+"""Tables of recorded machines (``agent.recorded``); a journal that was made before there were any gets them."""
+
 TABLES: Final = f"""
 CREATE TABLE meta (name TEXT PRIMARY KEY, value) WITHOUT ROWID;
 CREATE TABLE boot (number INTEGER PRIMARY KEY, boot_id TEXT NOT NULL UNIQUE);
@@ -87,6 +97,7 @@ CREATE TABLE key (
 ) WITHOUT ROWID;
 CREATE INDEX key_droppable ON key (born_unix_s) WHERE generated AND forgotten;
 CREATE TABLE event (number INTEGER PRIMARY KEY, job TEXT, kind TEXT NOT NULL, unix_s REAL NOT NULL, body BLOB NOT NULL);
+{";".join(MACHINE_TABLES)};
 PRAGMA application_id = {APPLICATION_ID};
 PRAGMA user_version = {SCHEMA_VERSION};
 """

@@ -10,11 +10,13 @@ import msgspec
 
 from holdfast.store.writes import (
     AppendEvent,
+    AppendLog,
     DeleteJob,
     DropEvents,
     DropKeys,
     ForgetKey,
     InsertJob,
+    KeepSnapshot,
     MarkDone,
     MarkEnding,
     MarkQueued,
@@ -45,6 +47,8 @@ _DONE = "DELETE FROM active WHERE seq = ?"
 _RESULT = "INSERT INTO result VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _RECEIPT = "UPDATE result SET receipt = ? WHERE seq = ?"
 _EVENT = "INSERT INTO event VALUES (?, ?, ?, ?, ?)"
+_LOG = "INSERT INTO log VALUES (?, ?, ?, ?)"
+_SNAPSHOT = "INSERT OR REPLACE INTO snapshot VALUES (?, ?, ?, ?)"
 
 
 class NoSuchJob(Exception):
@@ -206,6 +210,13 @@ class Statements:
     def _meta(self, w: SetMeta) -> None:
         self._db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (w.name, w.value))
 
+    def _log(self, w: AppendLog) -> None:
+        self._db.execute(_LOG, (w.machine, w.seq, w.at_s, w.event))
+
+    def _snapshot(self, w: KeepSnapshot) -> None:
+        self._db.execute(_SNAPSHOT, (w.machine, w.seq, w.at_s, w.body))
+        self._db.execute("DELETE FROM log WHERE machine = ? AND seq <= ?", (w.machine, w.seq))
+
 
 _APPLY: Final[Mapping[type[Write], Callable[[Statements, Any], None]]] = {
     InsertJob: Statements._insert,
@@ -221,4 +232,6 @@ _APPLY: Final[Mapping[type[Write], Callable[[Statements, Any], None]]] = {
     DropKeys: Statements._drop_keys,
     DropEvents: Statements._drop_events,
     SetMeta: Statements._meta,
+    AppendLog: Statements._log,
+    KeepSnapshot: Statements._snapshot,
 }

@@ -17,7 +17,7 @@ from holdfast.store import schema
 from holdfast.store.flusher import Flush, Flusher
 from holdfast.store.interface import Done, Finished, OnGroup
 from holdfast.store.statements import Statements
-from holdfast.store.writes import AppendEvent, DropEvents, InsertJob, MarkDone, Write
+from holdfast.store.writes import AppendEvent, AppendLog, DropEvents, InsertJob, KeepSnapshot, MarkDone, Write
 
 GROUP_SUBMITS: Final = 1000
 """Most submits of one commit: bounds how long the first of them waits (some 10 ms)."""
@@ -166,7 +166,7 @@ class Writer:
     def _commit(self, group: list[_Submit]) -> None:
         apply = self._statements.apply
         events: list[tuple[int, AppendEvent]] = []
-        pages = 3
+        pages = 0
         self._db.execute("BEGIN IMMEDIATE")
         for submit in group:
             for write in submit.writes:
@@ -174,13 +174,19 @@ class Writer:
                     self._statements.append_events(events)
                     events = []
                 apply(write)
+                if type(write) is AppendLog:  # one page, and it is no step of a job
+                    pages += 1 + (len(write.event) >> 11)
+                    continue
                 pages += _PAGES_A_WRITE
                 if type(write) is InsertJob:
                     pages += len(write.body) >> 11
                 elif type(write) is MarkDone:
                     pages += (len(write.stdout or b"") + len(write.stderr or b"")) >> 11
+                elif type(write) is KeepSnapshot:
+                    pages += len(write.body) >> 11
             events += submit.events
         if events:
+            pages += _PAGES_A_WRITE
             self._statements.append_events(events)
         self._db.execute("COMMIT")
         self._log_pages += pages

@@ -1,4 +1,4 @@
-"""What can be written to the journal: small immutable orders, each one step of one job.
+"""What can be written to the journal: small immutable orders, most of them one step of one job.
 
 A list of them handed to :meth:`Journal.submit` is one transaction: all of it is there afterwards, or none. They hold
 values only; the journal turns each into one or two prepared statements (``store/statements.py``).
@@ -153,6 +153,31 @@ class SetMeta(msgspec.Struct, frozen=True):
     value: bytes | str | int | float | None
 
 
+class AppendLog(msgspec.Struct, frozen=True):
+    """One event of a recorded machine, as it was decided to happen. Its meaning is the machine's own.
+
+    Attributes:
+        machine: Whose log this is, by name.
+        seq: Counts the events of this machine from 1 on; given by who records them. Those that could not be written are
+            left out.
+        at_s: Recorded clock (``agent.recorded``), never less than that of the event before.
+    """
+
+    machine: str
+    seq: int
+    at_s: float
+    event: bytes
+
+
+class KeepSnapshot(msgspec.Struct, frozen=True):
+    """A machine as it is after event ``seq``: takes the place of the snapshot before and of the log up to there."""
+
+    machine: str
+    seq: int
+    at_s: float
+    body: bytes
+
+
 Write = (
     InsertJob
     | MarkQueued
@@ -168,4 +193,6 @@ Write = (
     | AppendEvent
     | DropEvents
     | SetMeta
+    | AppendLog
+    | KeepSnapshot
 )

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from holdfast.errors import JournalDamaged, StorageError
-from holdfast.store.writes import AppendEvent, Write
+from holdfast.store.rows import LogRow
+from holdfast.store.writes import AppendEvent, AppendLog, Write
 from tests.unit.store.journal_builders import BOOT, commit, done, insert, job_id, open_journal
 
 
@@ -134,6 +135,19 @@ def test_a_newer_journal_is_refused_clearly(tmp_path: Path) -> None:
     with pytest.raises(StorageError, match="schema 99, newer") as caught:
         open_journal(path)
     assert not isinstance(caught.value, JournalDamaged)
+
+
+def test_a_journal_from_before_recorded_machines_gets_their_tables(tmp_path: Path) -> None:
+    path = filled(tmp_path / "journal", jobs=1)
+    with contextlib.closing(sqlite3.connect(path)) as db:
+        for table in ("log", "snapshot"):
+            db.execute(f"DROP TABLE {table}")
+        db.commit()
+    journal = open_journal(path)
+    assert journal.job(job_id(0)) is not None
+    assert commit(journal, [AppendLog("a", 1, 1.0, b"x")]) is None
+    assert (journal.log("a", 0), journal.snapshot("a")) == ([LogRow(1, 1.0, b"x")], None)
+    journal.close()
 
 
 def test_a_beginning_that_was_interrupted_is_made_anew(tmp_path: Path) -> None:

@@ -1,0 +1,280 @@
+"""Machines whose every event is in the journal before it happens, so that a restart finds them as they were.
+
+Rules of this module:
+
+* Written, then applied, then acted upon, in one order: that of the log. Replaying the log gives the same machine, since
+  a machine is a deterministic function of its events. What an event orders is not ordered again by its replay.
+* Events of one turn of the loop share a commit. The first one of a turn is committed on the spot: that costs less than
+  waiting for company that may not come.
+* An event that cannot be written has not happened; whoever wanted it is told why.
+* From time to time the whole machine is written down, and the log begins anew.
+
+The recorded clock gives seconds that never go back. It goes on through restarts of the agent (also while there is none)
+and through sleep of the host (CLOCK_BOOTTIME); after another boot of the host it goes on from the last recorded event.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import traceback
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Final, Generic, Protocol, TypeVar
+
+from holdfast.errors import ClosedError, StorageError
+from holdfast.store.writes import AppendLog, KeepSnapshot, SetMeta
+
+if TYPE_CHECKING:
+    from holdfast.store.interface import JobJournal
+
+_CLOCK: Final = "recorded_clock"
+SNAPSHOT_EVENTS: Final = 20_000
+"""Events after which a snapshot is kept: reading them at a start takes about half a second."""
+SNAPSHOT_BYTES: Final = 8 * 1024 * 1024
+"""The same in bytes; never less than the last snapshot had, so that at most half of what is written is snapshots."""
+
+_E = TypeVar("_E")
+_E_co = TypeVar("_E_co", covariant=True)
+_T = TypeVar("_T")
+OnRefused = Callable[[StorageError], None]
+
+
+class Machine(Protocol[_E_co]):
+    """Pure and deterministic: the same events in, the same state and effects out."""
+
+    def apply(self, event: bytes, now: float) -> Sequence[_E_co]:
+        """Let this happen; what is to be done about it. ``now``: recorded clock, never less than before."""
+
+    def snapshot(self) -> bytes:
+        """All of it."""
+
+    def restore(self, snapshot: bytes) -> None:
+        """Be what ``snapshot`` was taken of; called before the first event."""
+
+
+class RecordedClock:
+    """See the rules above.
+
+    Args:
+        journal: Where its offset is kept, and where the last recorded event is found.
+        boottime: Seconds since the host's boot, including sleep.
+
+    Attributes:
+        rebooted: The host was started again since the last event.
+    """
+
+    def __init__(self, journal: JobJournal, boottime: Callable[[], float] | None = None) -> None:
+        self._boottime = boottime or _boottime
+        until = journal.recorded_until()
+        self._last = until or 0.0
+        boot_id, _, offset = str(journal.meta(_CLOCK) or "").partition(" ")
+        self.rebooted = until is not None and boot_id != journal.boot_id
+        if offset and not self.rebooted:
+            self._offset = float(offset)
+        else:
+            self._offset = self._last - self._boottime()
+            journal.submit((SetMeta(_CLOCK, f"{journal.boot_id} {self._offset!r}"),))
+
+    def now(self) -> float:
+        """Recorded seconds."""
+        now = self._boottime() + self._offset
+        if now > self._last:
+            self._last = now
+        return self._last
+
+
+class _Entry:
+    """An event on its way."""
+
+    __slots__ = ("done", "error", "refused", "write")
+
+    def __init__(self, write: AppendLog, refused: OnRefused) -> None:
+        self.write = write
+        self.refused = refused
+        self.done = False
+        self.error: StorageError | None = None
+
+
+class Recorded(Generic[_E]):
+    """One machine and its log. Everything runs on the agent's loop.
+
+    Args:
+        name: The machine's, in the journal.
+        machine: As new; ``restore`` brings it up to date.
+        clock: One for all machines of an agent.
+        log: Takes one line for the agent's log.
+
+    Attributes:
+        on_effect: Gets what events order, one by one, in order.
+        events: Events since the last snapshot.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        machine: Machine[_E],
+        journal: JobJournal,
+        *,
+        loop: asyncio.AbstractEventLoop,
+        clock: RecordedClock,
+        log: Callable[[str], None],
+    ) -> None:
+        self.on_effect: Callable[[_E], None] = lambda effect: None
+        self.events = 0
+        self.clock = clock
+        self._name = name
+        self._machine = machine
+        self._journal = journal
+        self._loop = loop
+        self._log = log
+        self._seq = 0  # of the last event that was given a number
+        self._applied = 0
+        self._bytes = 0
+        self._kept_bytes = 0
+        self._going: deque[_Entry] = deque()
+        self._turn: list[_Entry] = []
+        self._hot = False
+        self._draining = False
+
+    def restore(self) -> int:
+        """Bring the machine up to date; how many events that took. Nothing of it is ordered again.
+
+        Raises:
+            StorageError: the journal cannot be read.
+        """
+        kept = self._journal.snapshot(self._name)
+        if kept is not None:
+            self._machine.restore(kept.body)
+            self._seq, self._kept_bytes = kept.seq, len(kept.body)
+        while rows := self._journal.log(self._name, self._seq):
+            for row in rows:
+                self._apply(row.event, row.at_s)
+                self._seq = row.seq
+                self.events += 1
+                self._bytes += len(row.event)
+        self._applied = self._seq
+        return self.events
+
+    def record(self, event: bytes, *, power: bool = False, refused: OnRefused) -> None:
+        """Let this happen as soon as it is written; then ``on_effect`` gets what it orders.
+
+        Args:
+            event: In the machine's own terms.
+            power: It is to survive a power failure before it happens. All that is recorded later waits for that.
+            refused: Told instead, if it cannot be written: it has not happened.
+        """
+        self._seq += 1
+        entry = _Entry(AppendLog(self._name, self._seq, self.clock.now(), event), refused)
+        self._going.append(entry)
+        if power:
+            self._turn_over_now()
+            self._submit([entry], power=True)
+        elif self._hot:
+            self._turn.append(entry)
+        else:
+            self._hot = True
+            self._loop.call_soon(self._turn_over)
+            self._submit([entry])
+
+    def flushed(self, then: Callable[[StorageError | None], None]) -> None:
+        """``then`` is told when all that has happened so far survives a power failure, or why it may not."""
+        try:
+            self._journal.submit((), power=True, done=then)
+        except ClosedError as exc:
+            then(_closed(exc))
+
+    def keep_snapshot(self) -> None:
+        """Write the machine down, and begin the log anew."""
+        body = self._machine.snapshot()
+        self.events = self._bytes = 0
+
+        def done(error: StorageError | None) -> None:
+            if error is not None:  # the log is still there, and grows until the next try
+                self._log(f"no snapshot of {self._name}: {error}")
+            else:
+                self._kept_bytes = len(body)
+
+        try:
+            self._journal.submit((KeepSnapshot(self._name, self._applied, self.clock.now(), body),), done=done)
+        except ClosedError:
+            pass  # the next agent has the log
+
+    # --- inside ------------------------------------------------------------------------------------------------------
+
+    def _turn_over(self) -> None:
+        self._hot = bool(self._turn)
+        if self._hot:
+            self._loop.call_soon(self._turn_over)
+            self._turn_over_now()
+
+    def _turn_over_now(self) -> None:
+        """Submit what has gathered in this turn: the journal must get all events in order."""
+        turn, self._turn = self._turn, []
+        if turn:
+            self._submit(turn)
+
+    def _submit(self, entries: list[_Entry], *, power: bool = False) -> None:
+        def done(error: StorageError | None) -> None:
+            for entry in entries:
+                entry.done, entry.error = True, error
+            self._drain()
+
+        writes = [entry.write for entry in entries]
+        try:
+            self._journal.submit(writes, power=power, at_once=True, done=done)
+        except ClosedError as exc:
+            done(_closed(exc))
+
+    def _drain(self) -> None:
+        """Apply what is written, in order. What an effect records meanwhile comes after it."""
+        if self._draining:
+            return
+        self._draining = True
+        try:
+            while self._going and self._going[0].done:
+                self._happen(self._going.popleft())
+        finally:
+            self._draining = False
+
+    def _happen(self, entry: _Entry) -> None:
+        write = entry.write
+        if entry.error is not None:
+            self._safely(entry.refused, entry.error)
+            return
+        effects = self._apply(write.event, write.at_s)
+        self._applied = write.seq
+        self.events += 1
+        self._bytes += len(write.event)
+        if effects is None:
+            self._safely(entry.refused, StorageError("a mistake of the agent; its log says more", path=self._name))
+        else:
+            for effect in effects:
+                self._safely(self.on_effect, effect)
+        if self.events >= SNAPSHOT_EVENTS or self._bytes >= max(SNAPSHOT_BYTES, self._kept_bytes):
+            self.keep_snapshot()
+
+    def _apply(self, event: bytes, at_s: float) -> Sequence[_E] | None:
+        """What it orders; None: the machine has failed, and does so again at the same event of a replay."""
+        try:
+            return self._machine.apply(event, at_s)
+        except Exception:
+            self._log(f"{self._name}: event {event[:200]!r} failed\n{traceback.format_exc()}")
+            return None
+
+    def _safely(self, call: Callable[[_T], None], about: _T) -> None:
+        """A mistake in one consequence must not cost the others theirs."""
+        try:
+            call(about)
+        except Exception:
+            self._log(f"{self._name}: {type(about).__name__} was not carried out\n{traceback.format_exc()}")
+
+
+def _boottime() -> float:
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+def _closed(exc: ClosedError) -> StorageError:
+    error = StorageError("the journal is closed", path="")
+    error.__cause__ = exc
+    return error
