@@ -211,15 +211,15 @@ class Connection:
         change()
         self._flush()
 
-    def enter(self, act: Callable[[Session, float], bool]) -> None:
-        """Do something to exchanges, with the session and the time at hand; what it gives tells whether to send now.
+    def enter(self, act: Callable[[Session], bool]) -> None:
+        """Do something to exchanges, with the session at hand; what it gives tells whether to send now.
 
         Raises:
             ClosedError: closed before; nothing was done.
         """
         if self._closed:
             raise ClosedError(self._close_reason)
-        if act(self._session, self._loop.time()):
+        if act(self._session.at(self._loop.time())):
             self._flush()
         elif self._session.phase is Phase.DOWN:
             self._arm()

@@ -239,8 +239,8 @@ class Connection:
             change()
             self._flush()
 
-    def enter(self, act: Callable[[Session, float], bool]) -> None:
-        """Do something to exchanges, with the session and the time at hand; what it gives tells whether to send now.
+    def enter(self, act: Callable[[Session], bool]) -> None:
+        """Do something to exchanges, with the session at hand; what it gives tells whether to send now.
 
         Raises:
             ClosedError: closed before; nothing was done.
@@ -248,7 +248,7 @@ class Connection:
         with self._lock:
             if self._closed:
                 raise ClosedError(self._close_reason)
-            if act(self._session, time.monotonic()):
+            if act(self._session.at(time.monotonic())):
                 self._flush()
             idle = self._sock is None
         if idle:

@@ -258,6 +258,11 @@ class Session:
             self.phase = Phase.DOWN
             self._retry_at = now
 
+    def at(self, now: float) -> Session:
+        """This session, which knows now how late it is."""
+        self._now = now
+        return self
+
     def submit(self, exchange: Exchange, *, now: float | None = None) -> None:
         """Take an exchange; it is asked at once if the connection is open. One that is known or settled is ignored.
 

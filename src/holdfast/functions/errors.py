@@ -27,6 +27,14 @@ class WorkerDied(FunctionError, BrokenExecutor):
     """The worker ended during this call (``ran`` is ``unknown``) or could not be started (``no``); the pool goes on."""
 
 
+class ResultUnreadable(FunctionError, BrokenExecutor):
+    """The result came and could not be opened here; the cause is what its pickle raised. ``concurrent.futures`` takes a
+    pool for broken then; here only this call fails.
+    """
+
+    ran: Ran = "yes"
+
+
 class CallTimeout(FunctionError, TimeoutError):
     """The call took longer than its ``timeout``; it was ended on its worker."""
 

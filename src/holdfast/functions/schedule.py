@@ -142,6 +142,11 @@ class Schedule(Generic[C]):
         return len(waiting)
 
     @property
+    def has_free(self) -> bool:
+        """Whether some worker would begin a call at once."""
+        return bool(self._free)
+
+    @property
     def idle(self) -> bool:
         """Whether no call is anywhere."""
         return not self.waiting and not any(lane.calls for lane in self._lanes.values())

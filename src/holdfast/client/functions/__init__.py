@@ -1,0 +1,1 @@
+"""Python functions on a host, from the caller's side: pools, processes, durable calls, timers."""

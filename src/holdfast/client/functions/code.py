@@ -1,0 +1,96 @@
+"""A caller's function and arguments as bytes for one host: by name or value, plain or pickled, or refused at once."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+from weakref import ref
+
+from holdfast.functions import calls
+from holdfast.functions.errors import CallRefused
+
+
+class Coder:
+    """Writes calls for the workers of one host.
+
+    Args:
+        python: Version of the interpreter that runs workers there; empty: not told.
+        host: What it is called in a refusal.
+    """
+
+    def __init__(self, python: str, host: str) -> None:
+        self._lacking: set[str] = set()
+        self._last: ref[Any] | None = None
+        self._last_body = b""
+        self._refusal = ""
+        ours = f"{sys.version_info[0]}.{sys.version_info[1]}"
+        theirs = ".".join(python.split(".")[:2])
+        if theirs not in ("", ours):
+            self._refusal = (
+                f"this is Python {ours}, and workers of {host} run {theirs}: nothing can be sent there as a pickle, "
+                "only functions of modules that are installed there, with plain values"
+            )
+
+    def lacks(self, module: str) -> None:
+        """Workers cannot import this module: what is defined in it goes by value."""
+        self._lacking.add(module)
+        self._last = None
+
+    def function(self, function: Callable[..., object]) -> bytes:
+        """How a worker gets this function, as the body of a DEFINE.
+
+        Raises:
+            CallRefused: it cannot be pickled, or pickles are of no use there.
+            CallTooLarge: it is too long.
+        """
+        if self._last is not None and self._last() is function:
+            return self._last_body
+        body = calls.encode_function(function, by_value=self._by_value(function))
+        if calls.needs_pickle(body):
+            self.check_pickles("the function")
+        else:  # what goes by name stays what it is; what goes by value may hold values that change
+            try:
+                self._last, self._last_body = ref(function), body
+            except TypeError:
+                self._last = None
+        return body
+
+    def arguments(self, args: Sequence[object], kwargs: Mapping[str, object]) -> tuple[int, bytes]:
+        """Flags and bytes of the arguments of a CALL.
+
+        Raises:
+            CallRefused: something in them cannot be pickled, or pickles are of no use there; the message says what.
+            CallTooLarge: they are too long.
+        """
+        flags, data = calls.encode_arguments(args, kwargs)
+        if flags and self._refusal:
+            self.check_pickles("some of the arguments")
+        return flags, data
+
+    def check_pickles(self, what: str) -> None:
+        """Refuse what travels as a pickle if nobody can be sure to open it.
+
+        Raises:
+            CallRefused: the host has another Python version.
+        """
+        if self._refusal:
+            raise CallRefused(f"{what} must be pickled, but {self._refusal}")
+
+    def _by_value(self, function: object) -> bool:
+        if not self._lacking:
+            return False
+        module = getattr(function, "__module__", None) or ""
+        return any(module == lacking or module.startswith(f"{lacking}.") for lacking in self._lacking)
+
+
+def as_pickling_error(refused: CallRefused) -> CallRefused:
+    """The same refusal; also a ``pickle.PicklingError`` if it is one that pickling has raised."""
+    cause = refused.__cause__
+    pickle = sys.modules.get("pickle")  # loaded if something was pickled
+    if pickle is None or not isinstance(cause, pickle.PicklingError):
+        return refused
+    kind = type("CallRefused", (CallRefused, pickle.PicklingError), {"__module__": CallRefused.__module__})
+    error: CallRefused = kind(str(refused))
+    error.__cause__ = cause
+    return error

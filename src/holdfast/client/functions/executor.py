@@ -1,0 +1,312 @@
+"""The blocking executor: ``concurrent.futures`` on another machine.
+
+Rules:
+
+* What is wrong with a call is told by its future, which has failed already when ``submit`` returns; what is wrong with
+  the pool is raised, as in the standard library.
+* A future is settled in the connection's thread; callbacks and prints of workers have a thread of their own, so they
+  may wait for anything.
+* The executor itself is not known to its pool: when nobody holds it any more, the pool does what it was given and ends.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+import weakref
+from collections.abc import Callable, Iterable, Iterator
+from concurrent import futures
+from functools import partial
+from itertools import count
+from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
+
+import msgspec
+
+from holdfast.client.calls import RunRequest
+from holdfast.client.functions import ends, exits
+from holdfast.client.functions.aside import Aside, Outlet
+from holdfast.client.functions.code import Coder, as_pickling_error
+from holdfast.client.functions.futures import Future, MapResults, failed
+from holdfast.client.functions.pool import Pool
+from holdfast.client.functions.settings import check_limit
+from holdfast.client.functions.tasks import FutureTask, MapTask, Task
+from holdfast.errors import ClosedError, HoldfastError
+from holdfast.functions.errors import CallRefused, CallTooLarge
+
+if TYPE_CHECKING:
+    from holdfast.client.drive_threads import Connection
+    from holdfast.client.exchange import Port
+    from holdfast.client.functions.settings import PoolSettings
+    from holdfast.client.functions.worker import PoolWorker
+    from holdfast.functions.messages import Progress
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+BATCH: Final = 256
+"""Calls of a map that are handed over at once; the first few go earlier, so that workers begin."""
+_numbers = count(1)
+
+
+class Executor(futures.Executor):
+    """A pool of workers on a host. Made by ``Host.executor``; good for as long as its host is open."""
+
+    def __init__(self, connection: Connection, coder: Coder, run: RunRequest, settings: PoolSettings) -> None:
+        self._settings = settings
+        self._coder = coder
+        self._yard = Yard(connection, coder, run, settings)
+        self._limit_s = check_limit(settings.timeout)
+        exits.watch(self._yard)
+        weakref.finalize(self, connection.later, self._yard.begin_leaving).atexit = False
+
+    def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        """Have ``fn(*args, **kwargs)`` called by a worker.
+
+        Raises:
+            WorkerDied: the pool is broken (a ``BrokenExecutor``).
+            RuntimeError: it was shut down.
+        """
+        return self._submit(fn, args, kwargs, self._limit_s, None)
+
+    def map(
+        self, fn: Callable[..., T], *iterables: Iterable[Any], timeout: float | None = None, chunksize: int = 1
+    ) -> Iterator[T]:
+        """As ``map(fn, *iterables)``, called by the workers; results come in order.
+
+        All calls are handed over before this returns. How many are sent together follows from how long they take,
+        whatever ``chunksize`` says.
+
+        Args:
+            fn: What is called with an element of each iterable.
+            iterables: Its arguments; the shortest one ends it.
+            timeout: Seconds, from now on, until the last result must be there; ``TimeoutError``.
+            chunksize: At least 1.
+        """
+        return self._map(fn, iterables, timeout, chunksize, self._limit_s)
+
+    def options(
+        self, *, timeout: float | None = None, on_progress: Callable[[Progress], None] | None = None
+    ) -> CallOptions:
+        """Something with ``submit`` and ``map`` that gives these options to each call.
+
+        Args:
+            timeout: Seconds that a call may take; it is ended on its worker then, with ``CallTimeout``. None: as the
+                executor has it.
+            on_progress: Called with each progress that a call tells (``holdfast.progress``).
+        """
+        return CallOptions(self, self._limit_s if timeout is None else check_limit(timeout), on_progress)
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """Take no more calls; workers leave when they have done what was given.
+
+        Args:
+            wait: Return when all is done, workers are gone and what they have printed was handed on.
+            cancel_futures: Cancel the calls that were not begun.
+        """
+        self._yard.close(cancel=cancel_futures)
+        if wait:
+            self._yard.wait()
+
+    @property
+    def name(self) -> str:
+        """Of the pool; its workers are jobs with the label ``pool NAME``."""
+        return self._settings.label
+
+    @property
+    def jobs(self) -> list[str]:
+        """The jobs of the workers that are there now."""
+        return [worker.job for worker in self._yard.pool.workers if worker.job is not None]
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.name}: {self._settings.workers} {self._settings.kind}>"
+
+    def _submit(
+        self,
+        fn: Callable[..., Any],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        limit_s: float,
+        on_progress: Callable[[Progress], None] | None,
+    ) -> Future[Any]:
+        yard = self._yard
+        try:
+            function = self._coder.function(fn)
+            flags, arguments = self._coder.arguments(args, kwargs)
+        except (CallRefused, CallTooLarge) as error:
+            yard.check_open()
+            return failed(as_pickling_error(error) if isinstance(error, CallRefused) else error)
+        future: Future[Any] = Future()
+        yard.add((FutureTask(function, flags, arguments, limit_s, future=future, desk=yard, on_progress=on_progress),))
+        return future
+
+    def _map(
+        self,
+        fn: Callable[..., Any],
+        iterables: tuple[Iterable[Any], ...],
+        timeout: float | None,
+        chunksize: int,
+        limit_s: float,
+    ) -> Iterator[Any]:
+        if chunksize < 1:
+            raise ValueError("chunksize must be >= 1.")
+        deadline = None if timeout is None else time.monotonic() + timeout
+        yard, write, results = self._yard, self._coder.arguments, MapResults()
+        yard.check_open()
+        tasks: list[Task] = []
+        most = 1
+        refusal: HoldfastError | None = None
+        function = b""
+        try:
+            function = self._coder.function(fn)
+        except (CallRefused, CallTooLarge) as error:
+            refusal = error
+        for args in zip(*iterables, strict=False):
+            index = results.expect()
+            try:
+                if refusal is not None:
+                    raise refusal
+                flags, arguments = write(args, {})
+            except (CallRefused, CallTooLarge) as error:
+                results.put(index, None, as_pickling_error(error) if isinstance(error, CallRefused) else error)
+                continue
+            tasks.append(MapTask(function, flags, arguments, limit_s, results, index))
+            if len(tasks) >= most:
+                yard.add(tasks)
+                tasks, most = [], min(BATCH, 2 * most)
+        if tasks:
+            yard.add(tasks)
+        return results.results(deadline)
+
+
+class CallOptions:
+    """Calls of an executor with options of their own; see ``Executor.options``."""
+
+    def __init__(self, executor: Executor, limit_s: float, on_progress: Callable[[Progress], None] | None) -> None:
+        self._executor = executor
+        self._limit_s = limit_s
+        self._on_progress = on_progress
+
+    def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        """As ``Executor.submit``."""
+        return self._executor._submit(fn, args, kwargs, self._limit_s, self._on_progress)
+
+    def map(
+        self, fn: Callable[..., T], *iterables: Iterable[Any], timeout: float | None = None, chunksize: int = 1
+    ) -> Iterator[T]:
+        """As ``Executor.map``; nobody is told of progress there."""
+        return self._executor._map(fn, iterables, timeout, chunksize, self._limit_s)
+
+
+class Yard:
+    """What the pool of a blocking executor stands on: the connection, and a thread for callbacks and prints."""
+
+    def __init__(self, connection: Connection, coder: Coder, run: RunRequest, settings: PoolSettings) -> None:
+        self._connection = connection
+        self._coder = coder
+        self._run = run
+        self._aside = Aside(f"holdfast {settings.label}")
+        self._over = threading.Event()
+        self.later = connection.later
+        self.enter = connection.enter
+        self.pool = Pool(self, settings.schedule(), pickles=settings.pickles, takes_prints=settings.output == "inherit")
+
+    # --- the executor's side -----------------------------------------------------------------------------------------
+
+    def check_open(self) -> None:
+        """Raise what ``submit`` raises when nothing is taken any more."""
+        self.add(())
+
+    def add(self, tasks: Iterable[Task]) -> None:
+        """More calls."""
+        if exits.is_over():
+            raise RuntimeError("cannot schedule new futures after interpreter shutdown")
+        try:
+            self.enter(partial(self.pool.add, tasks))
+        except ClosedError as error:
+            raise ends.broken(error) from error
+
+    def close(self, *, cancel: bool = False) -> None:
+        """Take nothing more."""
+        dropped: list[Task] = []
+
+        def close(port: Port) -> bool:
+            dropped.extend(self.pool.close(port, cancel=cancel))
+            return True
+
+        try:
+            self.enter(close)
+        except ClosedError:
+            self.ended()  # with the connection all of its pool has ended
+        for task in dropped:
+            if (waker := task.drop()) is not None:
+                waker.wake()
+
+    def wait(self) -> None:
+        """Until nothing is left, after ``close``."""
+        self._over.wait()
+        self._aside.join()
+
+    def begin_leaving(self) -> None:
+        """See ``exits``."""
+        self.close()
+
+    def finish_leaving(self) -> None:
+        """See ``exits``."""
+        self.wait()
+
+    # --- the tasks' side ---------------------------------------------------------------------------------------------
+
+    def kill(self, task: Task) -> None:
+        """End a call that runs."""
+        try:
+            self.enter(partial(self.pool.kill, task))
+        except ClosedError:
+            pass  # nothing runs for us any more
+
+    def call_back(self, act: Callable[[], None]) -> None:
+        """Run callbacks of a future."""
+        self._aside.do(act)
+
+    # --- the pool's side ---------------------------------------------------------------------------------------------
+
+    def new_run(self) -> RunRequest:
+        """See ``pool.Yard``."""
+        request = msgspec.structs.replace(self._run.request, key=self._connection.fresh_key())
+        return RunRequest(request, self._run.body, self._run.args)
+
+    def lacks(self, module: str) -> None:
+        """See ``pool.Yard``."""
+        self._coder.lacks(module)
+
+    def printed(self, worker: PoolWorker) -> None:
+        """See ``pool.Yard``."""
+        if not worker.relaying:
+            worker.relaying = True
+            self._aside.do(partial(self._relay, worker))
+
+    def ended(self) -> None:
+        """See ``pool.Yard``."""
+        exits.forget(self)
+        self._aside.close()
+        self._over.set()
+
+    def _relay(self, worker: PoolWorker) -> None:
+        chunks: list[tuple[int, bytes]] = []
+
+        def take(_: Port) -> bool:
+            chunks.extend(worker.take_prints())
+            return True
+
+        try:
+            self.enter(take)
+        except ClosedError:
+            chunks = worker.take_prints()
+        if worker.outlet is None:
+            worker.outlet = Outlet()
+        for channel, data in chunks:
+            worker.outlet.write(channel, data)
+
+
+def fresh_name(kind: str) -> str:
+    """A name for a pool that was given none."""
+    return f"{kind}-{next(_numbers)}"
