@@ -21,6 +21,7 @@ from holdfast.wire.link import (
     RequestReceived,
 )
 from holdfast.wire.phases import Role
+from tests.memory_worker import MemoryWorker
 
 Command = Callable[[bytes], tuple[bytes, bytes, int]]
 """Standard input to stdout, stderr and code."""
@@ -46,6 +47,8 @@ class MemoryJob:
     receipt: Receipt | None = None
     starts: int = 0
     stopped: bool = False
+    worker: MemoryWorker | None = None
+    prints: bytes = b""
 
 
 class MemoryAgent:
@@ -63,6 +66,12 @@ class MemoryAgent:
         self.requests: list[m.AnyRequest] = []
         self.corrupt = False
         self.software = "holdfast/0.1.0"
+        self.worker_command = ("python", "-m", "worker")
+        self.python = ""
+        self.manual_workers = False
+        self.lacking_modules: set[str] = set()
+        self.refuse_runs: m.Failure | None = None
+        self.stillborn = 0
 
     def connect(self, now: float) -> AgentConnection:
         return AgentConnection(self, now)
@@ -81,14 +90,38 @@ class MemoryAgent:
         return job, False
 
     def execute(self, job: MemoryJob) -> None:
-        argv, _, _ = m.unpack_items(job.run, job.body)
+        argv, env, _ = m.unpack_items(job.run, job.body)
         job.starts += 1
         if argv[0] == b"sleep":
+            return
+        if argv[-1] == b"pool":
+            self.start_worker(job, dict(item.decode().split("=", 1) for item in env))
             return
         stdout, stderr, code = self.commands[argv[0].decode()](bytes(job.stdin))
         self.finish(job, stdout, stderr, ExitStatus(code=code), Cause.EXITED)
 
+    def start_worker(self, job: MemoryJob, variables: dict[str, str]) -> None:
+        pid = 5000 + len(self.jobs)
+        job.worker = MemoryWorker(variables, pid=pid, manual=self.manual_workers, lacking=self.lacking_modules)
+        if job.worker.over:
+            self.finish(job, b"", b"Traceback", ExitStatus(code=1), Cause.EXITED)
+        elif self.stillborn:
+            self.stillborn -= 1
+            self.kill(job.worker)
+
+    def workers(self) -> list[MemoryWorker]:
+        """Those of jobs that are not done."""
+        return [job.worker for job in self.jobs.values() if job.worker is not None and not job.worker.over]
+
+    def kill(self, worker: MemoryWorker) -> None:
+        """Its process is killed, with all that it has not sent."""
+        worker.pipe.lost()
+        job = next(job for job in self.jobs.values() if job.worker is worker)
+        self.finish(job, b"", b"", ExitStatus(signal=9), Cause.EXITED)
+
     def finish(self, job: MemoryJob, stdout: bytes, stderr: bytes, status: ExitStatus, cause: Cause) -> None:
+        if job.worker is not None:
+            job.worker.over = True
         job.out = {1: stdout, 2: stderr}
         records = [ChannelRecord(len(data), job.first[n], digest(data[job.first[n] :])) for n, data in job.out.items()]
         job.receipt = Receipt(
@@ -115,6 +148,8 @@ class AgentConnection:
         self.readers: dict[int, Reader] = {}
         self.writers: dict[int, MemoryJob] = {}
         self.waiters: dict[int, MemoryJob] = {}
+        self.dials: dict[int, tuple[MemoryJob, MemoryWorker]] = {}
+        self.said: dict[int, bytearray] = {}
 
     def receive(self, data: bytes, now: float) -> bytes:
         """Take what the client has sent; give what is to be sent to it."""
@@ -133,7 +168,12 @@ class AgentConnection:
             for channel in sorted(reader.open):
                 if channel in reader.job.out:
                     self.link.offer(stream, channel, len(reader.job.out[channel]))
+        self._pump_dials()
         while (turn := self.link.next_turn()) is not None:
+            if turn.stream in self.said:
+                piece = bytes(self.said[turn.stream][turn.offset : turn.offset + turn.size])
+                self.link.send_data(turn.stream, turn.channel, piece)
+                continue
             data = self.readers[turn.stream].job.out[turn.channel][turn.offset : turn.offset + turn.size]
             if self.agent.corrupt:
                 data = bytes(len(data))
@@ -141,6 +181,31 @@ class AgentConnection:
         for stream, reader in list(self.readers.items()):
             self._end_channels(stream, reader)
         return self.link.data_to_send()
+
+    def _pump_dials(self) -> None:
+        for stream, (job, worker) in list(self.dials.items()):
+            if worker.leaves() and not worker.over:
+                self.agent.finish(job, job.prints, b"", ExitStatus(code=0), Cause.EXITED)
+            said = self.said[stream]
+            said += worker.pipe.data_to_send()
+            self.link.offer(stream, 1, len(said))
+            if worker.over and self.link.out_offset(stream, 1) == len(said):
+                del self.dials[stream]
+                self.link.respond(stream, m.DialAnswer(True, worker.started, worker.finished))
+
+    def _dial(self, stream: int, dial: m.Dial, job: MemoryJob) -> None:
+        worker = job.worker
+        assert worker is not None
+        if worker.over:
+            self.link.respond(stream, m.DialAnswer(True, worker.started, worker.finished))
+            return
+        worker.pipe.lost()
+        self.dials[stream] = (job, worker)
+        self.said[stream] = bytearray()
+        self.link.event(stream, 0, m.Opened(job.id, JobState.RUNNING))
+        self.link.open_out(stream, 1, offset=0, limit=dial.credit)
+        self.link.expect(stream, 0, offset=0, limit=0)
+        self.link.grant(stream, 0, WINDOW)
 
     def _end_channels(self, stream: int, reader: Reader) -> None:
         job = reader.job
@@ -166,11 +231,23 @@ class AgentConnection:
         match event:
             case HelloReceived():
                 self.link.welcome(
-                    m.Welcome(1, "memory", self.agent.incarnation, "boot", "me", software=self.agent.software)
+                    m.Welcome(
+                        1,
+                        "memory",
+                        self.agent.incarnation,
+                        "boot",
+                        "me",
+                        software=self.agent.software,
+                        python=self.agent.python,
+                        worker=self.agent.worker_command,
+                    )
                 )
             case RequestReceived(stream=stream, request=request, body=body):
                 self.agent.requests.append(request)
                 self._request(stream, request, body)
+            case DataReceived(stream=stream) if stream in self.dials:
+                self.dials[stream][1].feed(event.data)
+                self.link.grant(stream, 0, event.offset + len(event.data) + WINDOW)
             case DataReceived(stream=stream):
                 job = self.writers[stream]
                 assert event.offset == len(job.stdin), "input out of order"
@@ -182,6 +259,7 @@ class AgentConnection:
             case Cancelled(stream=stream):
                 self.readers.pop(stream, None)
                 self.waiters.pop(stream, None)
+                self.dials.pop(stream, None)
             case LinkClosed():
                 self.readers.clear()
 
@@ -246,6 +324,8 @@ class AgentConnection:
                     self._take_input(stream, job)
             case m.Wait():
                 self.waiters[stream] = job
+            case m.Dial():
+                self._dial(stream, request, job)
             case m.Signal():
                 self.link.respond(stream, m.DoneAnswer(JobState.RUNNING))
             case m.Stop():
@@ -266,6 +346,9 @@ class AgentConnection:
                 self.link.respond(stream, m.VerifyAnswer(job.receipt))
 
     def _run(self, stream: int, run: m.Run, body: bytes) -> None:
+        if self.agent.refuse_runs is not None:
+            self.link.fail(stream, self.agent.refuse_runs)
+            return
         known = self.agent.by_key.get(run.key)
         if known is not None and known.body != body:
             self.link.fail(stream, m.Failure(m.ErrorCode.KEY_REUSED, "another body under this key"))

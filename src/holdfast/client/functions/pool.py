@@ -7,8 +7,8 @@ Rules:
 * A worker that dies fails the calls that it had begun, and no other; the pool goes on with a new one.
 * A worker that ends before it was ready breaks the pool, as a failing initializer does in ``concurrent.futures``;
   killed from outside, a few may end so in a row. So nothing is started over and over.
-* Bytes for a worker that has a call to run wait for others: until something comes back from it, or some dozens of calls
-  have gathered.
+* A call that a free worker can begin is sent at once. What is for busy ones is sent by the connection's thread when it
+  comes to that, or here when some dozens of calls have gathered: one write for many.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ if TYPE_CHECKING:
 
 
 FLUSH_CALLS: Final = 32
-"""Calls for busy workers that wait until they are sent together."""
+"""Calls for busy workers that are sent without waiting for more."""
 UNREADY_MOST: Final = 3
 """Workers that may be killed in a row before one is ready."""
 _FAILED: Final = 0
@@ -92,6 +92,7 @@ class Pool:
         self._unready = 0
         self._dirty: dict[PoolWorker, None] = {}
         self._gathered = 0
+        self._flush_due = False
         self._resending = 0
         self._over = False
         self._port: Port | None = None
@@ -274,7 +275,22 @@ class Pool:
         if at_once or self._gathered >= FLUSH_CALLS:
             self._pump()
             return True
+        if self._dirty and not self._flush_due:
+            self._flush_due = True
+            self._yard.later(self._flush)
         return False
+
+    def _flush(self) -> None:
+        """Without the lock: send what has gathered."""
+        try:
+            self._yard.enter(self._flushed)
+        except HoldfastError:
+            pass  # closed: what was not sent has failed with all the rest
+
+    def _flushed(self, port: Port) -> bool:
+        self._flush_due = False
+        self._pump()
+        return True
 
     def _pump(self) -> None:
         self._gathered = 0
