@@ -5,7 +5,20 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from holdfast.agent.access import Administer, Ask, Control, Look, Principal, Rights, Role, See, Start, decide
+from holdfast.agent.access import (
+    Administer,
+    Ask,
+    Control,
+    Drop,
+    Look,
+    Principal,
+    Rights,
+    Role,
+    See,
+    Share,
+    Start,
+    decide,
+)
 from holdfast.agent.policy import NO_POLICY, Grant, Policy
 from holdfast.agent.profiles import Argument, Below, Exact, Profile
 from holdfast.jobs.body import Body
@@ -29,9 +42,16 @@ starts = st.builds(
     st.lists(st.sampled_from((b"A=1", b"LD_PRELOAD=x")), max_size=2),
     st.sampled_from((b"", b"/tmp")),
 )
+objects = st.sampled_from(("db", "web/db", "web", "*"))
 asks = st.one_of(
-    st.just(Look()), st.builds(See, names), st.builds(Control, names), starts, st.just(Administer())
-)  # fmt: skip
+    st.just(Look()),
+    st.builds(See, names),
+    st.builds(Control, names),
+    starts,
+    st.builds(Share, objects),
+    st.builds(Drop, objects, names),
+    st.just(Administer()),
+)
 lists = st.lists(st.sampled_from((*NAMES, "*", "@all")), max_size=3).map(tuple)
 profile_names = st.lists(st.sampled_from(("do", "any")), max_size=2).map(tuple)
 grants = st.builds(
@@ -42,6 +62,7 @@ grants = st.builds(
     controls=lists,
     users=st.one_of(st.none(), st.frozensets(st.sampled_from(("agent", "root")))),
     profiles=profile_names,
+    spaces=st.one_of(st.none(), st.frozensets(st.sampled_from(("web/", "db", "*")))),
 )
 PROFILES = {
     "do": Profile(name="do", program="/bin/do"),
@@ -73,6 +94,10 @@ def test_without_a_policy_nobody_but_an_admin_touches_what_is_not_theirs(name: s
     elif isinstance(ask, Start):
         as_agent = ask.spec.user in (None, "agent") and not ask.spec.groups
         assert decision.allowed == (role is Role.OPERATOR and as_agent)
+    elif isinstance(ask, Share):
+        assert decision.allowed == (role is Role.OPERATOR)
+    elif isinstance(ask, Drop):
+        assert decision.allowed == (role is Role.OPERATOR and ask.owner == name)
 
 
 @given(policies, names, st.sampled_from(Role), asks)
@@ -96,6 +121,12 @@ def test_what_is_allowed_is_allowed_by_a_rule_that_is_there(policy: Policy, name
         expected = ask.owner == name or listed([g.sees for g in mine] + [g.controls for g in mine], ask.owner)
     elif isinstance(ask, Control):
         expected = role is not Role.VIEWER and (ask.owner == name or listed([g.controls for g in mine], ask.owner))
+    elif isinstance(ask, (Share, Drop)):
+        spaces = [g.spaces for g in mine if g.spaces is not None]
+        named = any(space == "*" or ask.name.startswith(space) for space in set().union(*spaces))
+        expected = role is not Role.VIEWER and (named or (role is Role.OPERATOR and not spaces))
+        if isinstance(ask, Drop):
+            expected = expected and (ask.owner == name or listed([g.controls for g in mine], ask.owner))
     elif role is Role.OPERATOR:
         users = [g.users for g in mine if g.users is not None]
         may = set().union(*users) if users else {"agent"}

@@ -6,7 +6,20 @@ from typing import Any
 
 import pytest
 
-from holdfast.agent.access import Administer, Ask, Control, Decision, Look, Principal, Role, See, Start, decide
+from holdfast.agent.access import (
+    Administer,
+    Ask,
+    Control,
+    Decision,
+    Drop,
+    Look,
+    Principal,
+    Role,
+    See,
+    Share,
+    Start,
+    decide,
+)
 from holdfast.agent.policy import NO_POLICY, Policy, parse
 from holdfast.errors import SettingsError
 from holdfast.jobs.body import Body
@@ -64,6 +77,14 @@ TRUE = start("/bin/true")
         ("admin", See(BERT), True),
         ("admin", Control(BERT), True),
         ("admin", Administer(), True),
+        ("viewer", Share("db"), False),
+        ("viewer", Drop("db", ANNA), False),
+        ("runner", Share("db"), False),
+        ("operator", Share("db"), True),
+        ("operator", Drop("db", ANNA), True),
+        ("operator", Drop("db", BERT), False),
+        ("admin", Share("db"), True),
+        ("admin", Drop("db", BERT), True),
     ],
 )
 def test_roles_without_a_policy_file(role: str, ask: Ask, allowed: bool) -> None:
@@ -81,7 +102,7 @@ def test_the_agents_own_socket_is_admin_whatever_the_policy_says() -> None:
 
 def test_a_policy_that_cannot_be_used_allows_nothing_from_outside_to_anybody() -> None:
     for role in Role:
-        for ask in (Look(), See(ANNA), Control(ANNA), TRUE, Administer()):
+        for ask in (Look(), See(ANNA), Control(ANNA), TRUE, Share("db"), Drop("db", ANNA), Administer()):
             decision = decided(Policy(invalid="broken"), role, ask)
             assert not decision.allowed
             assert "policy cannot be used" in decision.text
@@ -96,6 +117,50 @@ def test_a_role_in_the_policy_lowers_and_never_raises(enrolled: str, written: st
     policy = parse(f'[principals."{ANNA}"]\nrole = "{written}"'.encode(), "p")
     assert policy.rights(Principal(ANNA, Role(enrolled), "tls")).role == effective
     assert policy.rights(Principal(BERT, Role(enrolled), "tls")).role == enrolled
+
+
+# --- shared objects --------------------------------------------------------------------------------------------------
+
+SPACES = f"""
+[groups.web]
+members = ["{ANNA}"]
+spaces = ["web/", "www-"]
+[principals."{ANNA}"]
+spaces = ["anna."]
+controls = ["cron@host"]
+[principals."{BERT}"]
+spaces = []
+[principals."all@host"]
+spaces = ["*"]
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "role", "ask", "allowed"),
+    [
+        (ANNA, "runner", Share("web/db"), True),
+        (ANNA, "runner", Share("www-"), True),
+        (ANNA, "runner", Share("anna.lock"), True),
+        (ANNA, "runner", Share("web"), False),
+        (ANNA, "runner", Share("x/web/db"), False),
+        (ANNA, "operator", Share("web/db"), True),
+        (ANNA, "operator", Share("db"), False),
+        (ANNA, "viewer", Share("web/db"), False),
+        (ANNA, "admin", Share("db"), True),
+        (ANNA, "runner", Drop("web/db", ANNA), True),
+        (ANNA, "runner", Drop("web/db", "cron@host"), True),
+        (ANNA, "runner", Drop("web/db", BERT), False),
+        (ANNA, "runner", Drop("db", ANNA), False),
+        (BERT, "operator", Share("db"), False),
+        ("all@host", "runner", Share("db"), True),
+        ("other@host", "runner", Share("web/db"), False),
+        ("other@host", "operator", Share("web/db"), True),
+    ],
+)
+def test_spaces_are_beginnings_of_names(name: str, role: str, ask: Ask, allowed: bool) -> None:
+    decision = decided(SPACES, role, ask, name=name)
+    assert decision.allowed is allowed
+    assert allowed or (name in decision.text and not decision.hidden)
 
 
 # --- whose jobs ------------------------------------------------------------------------------------------------------

@@ -5,6 +5,8 @@ Rules of this module:
 * Default deny: what no rule allows is refused, and a refusal names its rule.
 * A job belongs to the principal who started it. Others see or control it by policy alone; a job that somebody may not
   see is, for them, not there (``Decision.hidden``).
+* What programs share (locks, queues) is there to be shared: an operator uses what others have made, unless the policy
+  keeps them to some names. A runner has no names but those. To forget an object takes control of who has made it.
 * Whoever sits at the agent's own socket is admin there (the kernel says who they are), whatever the policy says.
 """
 
@@ -57,6 +59,7 @@ class Rights(msgspec.Struct, frozen=True, kw_only=True):
         controls: Whose jobs they may signal, stop, feed and remove beside their own; None: everybody's.
         users: Who an operator's jobs may run as; None: the agent's own account alone.
         profiles: What a runner may start.
+        spaces: Beginnings of the names of shared objects that they may use, ``"*"``: any; None: as their role says.
         policy: Short digest of that version; empty: there is no policy file.
         expires_unix_s: From then on nothing is allowed any more.
         barred: Why nothing is allowed at all; empty: it is not so.
@@ -68,6 +71,7 @@ class Rights(msgspec.Struct, frozen=True, kw_only=True):
     controls: frozenset[str] | None = frozenset()
     users: frozenset[str] | None = None
     profiles: tuple[Profile, ...] = ()
+    spaces: frozenset[str] | None = None
     policy: str = ""
     expires_unix_s: float | None = None
     barred: str = ""
@@ -117,11 +121,24 @@ class Start(msgspec.Struct, frozen=True):
     own_user: str
 
 
+class Share(msgspec.Struct, frozen=True):
+    """Use a shared object of this name, or make it."""
+
+    name: str
+
+
+class Drop(msgspec.Struct, frozen=True):
+    """Take a shared object away from all who use it. ``owner``: who has made it."""
+
+    name: str
+    owner: str
+
+
 class Administer(msgspec.Struct, frozen=True):
     """Change who may do what, end the agent, touch what belongs to nobody."""
 
 
-Ask = Look | See | Control | Start | Administer
+Ask = Look | See | Control | Start | Share | Drop | Administer
 
 
 class Decision(msgspec.Struct, frozen=True):
@@ -156,6 +173,10 @@ def decide(rights: Rights, ask: Ask) -> Decision:
         return _control(rights, ask.owner)
     if isinstance(ask, Start):
         return _start(rights, ask)
+    if isinstance(ask, Share):
+        return _share(rights, ask.name)
+    if isinstance(ask, Drop):
+        return _drop(rights, ask)
     if isinstance(ask, Administer):
         return Decision(False, f"role {rights.role}", f"{rights.name} is {_a(rights.role)} here; this takes an admin")
     assert_never(ask)
@@ -205,6 +226,26 @@ def _start_anything(rights: Rights, ask: Start) -> Decision:
     if ask.spec.groups:
         return Decision(False, "groups", f"{rights.name} may not give groups: a job has those of its user")
     return Decision(True, "role operator")
+
+
+def _share(rights: Rights, name: str) -> Decision:
+    if rights.role is Role.VIEWER:
+        return Decision(False, "role viewer", f"{rights.name} is a viewer here and changes nothing")
+    if rights.spaces is None and rights.role is Role.OPERATOR:
+        return Decision(True, "role operator")
+    spaces = sorted(rights.spaces or ())
+    if any(space == "*" or name.startswith(space) for space in spaces):
+        return Decision(True, "spaces")
+    allowed = f"only names that begin with {' or '.join(spaces)}" if spaces else "no shared objects"
+    return Decision(False, "spaces", f"{rights.name} may not use {name!r}, {allowed}")
+
+
+def _drop(rights: Rights, ask: Drop) -> Decision:
+    decision = _share(rights, ask.name)
+    if not decision.allowed or rights.controls_jobs_of(ask.owner):
+        return decision
+    text = f"{ask.name!r} was made by {ask.owner}: {rights.name} may use it and not take it from others"
+    return Decision(False, "not controlled", text)
 
 
 def _a(role: Role) -> str:

@@ -7,8 +7,9 @@ Rules of this module:
   The agent's own user goes on (they may have to make room on that disk); how many records are missing is recorded when
   there is room again.
 * Recorded: all that changes something, each refusal, connections, looks at somebody else's output. Other looks are
-  counted in the record of their connection's end. Arguments are recorded as a digest, since people put secrets there;
-  environments never.
+  counted in the record of their connection's end, and so is the use of shared objects; who has made or forgotten one
+  that outlives its users is recorded. Arguments are recorded as a digest, since people put secrets there; environments
+  never.
 * A job that somebody may not see is answered, recorded and searched for like one that is not there.
 """
 
@@ -22,7 +23,19 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from holdfast.agent import policy as policies
-from holdfast.agent.access import Administer, Control, Decision, Look, Principal, Rights, See, Start, decide
+from holdfast.agent.access import (
+    Administer,
+    Control,
+    Decision,
+    Drop,
+    Look,
+    Principal,
+    Rights,
+    See,
+    Share,
+    Start,
+    decide,
+)
 from holdfast.agent.policy import NO_POLICY, Policy
 from holdfast.errors import NotFound, Refused, SettingsError, StorageError, Unauthorized
 from holdfast.jobs.body import Body
@@ -382,6 +395,32 @@ class Caller:
         """They are about to start it under this id: ``Guard.record_starts`` says whether that can be recorded."""
         entry = self._entry("allow", job, decision.rule, command_detail(spec, body))
         self._guard._starting.append((entry, None if self.is_local else job))
+
+    def shares(self, name: str) -> None:
+        """They are about to use a shared object.
+
+        Raises:
+            Unauthorized: they may not.
+        """
+        self._demand(decide(self.rights, Share(name)), name)
+
+    def makes(self, name: str, kind: str) -> None:
+        """They are about to make a shared object.
+
+        Raises:
+            Unauthorized: they may not.
+            Refused: it cannot be recorded.
+        """
+        self.does(decide(self.rights, Share(name)), name, {"kind": kind})
+
+    def drops(self, name: str, owner: str) -> None:
+        """They are about to take a shared object, made by ``owner``, away from all who use it.
+
+        Raises:
+            Unauthorized: they may not.
+            Refused: it cannot be recorded.
+        """
+        self.does(decide(self.rights, Drop(name, owner)), name, {"owner": owner} if owner != self.who.name else None)
 
     def administers(self, resource: str = "", detail: Detail | None = None) -> None:
         """They are about to do what takes an admin.

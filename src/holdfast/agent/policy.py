@@ -51,6 +51,7 @@ class Grant(msgspec.Struct, frozen=True, kw_only=True):
     controls: tuple[str, ...] = ()
     users: frozenset[str] | None = None
     profiles: tuple[str, ...] = ()
+    spaces: frozenset[str] | None = None
 
 
 class Policy(msgspec.Struct, frozen=True, kw_only=True):
@@ -85,6 +86,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
         grants = (own, *(group for group in self.groups.values() if who.name in group.members))
         role = who.role if own.role is None else min(who.role, own.role, key=_ROLES.index)
         users = [grant.users for grant in grants if grant.users is not None]
+        spaces = [grant.spaces for grant in grants if grant.spaces is not None]
         sees = None if role is Role.ADMIN else self._owners(*(grant.sees for grant in grants))
         return Rights(
             name=who.name,
@@ -93,6 +95,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
             controls=None if role is Role.ADMIN else self._owners(*(grant.controls for grant in grants)),
             users=frozenset[str]().union(*users) if users else None,
             profiles=tuple(self.profiles[name] for name in dict.fromkeys(sum((g.profiles for g in grants), ()))),
+            spaces=frozenset[str]().union(*spaces) if spaces else None,
             policy=self.short,
             expires_unix_s=own.expires_unix_s,
         )
@@ -194,8 +197,8 @@ class _Table:
             raise SettingsError(f"{self.where(key)}: unknown key; known are {', '.join(known)}")
 
 
-_GROUP: Final = ("members", "sees", "controls", "users", "profiles")
-_PRINCIPAL: Final = ("role", "expires", "sees", "controls", "users", "profiles")
+_GROUP: Final = ("members", "sees", "controls", "users", "profiles", "spaces")
+_PRINCIPAL: Final = ("role", "expires", "sees", "controls", "users", "profiles", "spaces")
 
 
 def _grant(table: _Table, known: tuple[str, ...]) -> Grant:
@@ -208,6 +211,7 @@ def _grant(table: _Table, known: tuple[str, ...]) -> Grant:
         role = table.take("role", _role, None)
         expires = table.take("expires", _moment, None)
     users = table.take("users", _texts, None)
+    spaces = table.take("spaces", _texts, None)
     grant = Grant(
         members=frozenset(members),
         role=role,
@@ -216,6 +220,7 @@ def _grant(table: _Table, known: tuple[str, ...]) -> Grant:
         controls=table.take("controls", _texts, _NOTHING),
         users=None if users is None else frozenset(users),
         profiles=table.take("profiles", _texts, _NOTHING),
+        spaces=None if spaces is None else frozenset(spaces),
     )
     table.nothing_else(*known)
     return grant

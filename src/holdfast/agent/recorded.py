@@ -177,6 +177,10 @@ class Recorded(Generic[_E]):
             self._loop.call_soon(self._turn_over)
             self._submit([entry])
 
+    def now(self) -> float:
+        """The recorded clock."""
+        return self.clock.now()
+
     def flushed(self, then: Callable[[StorageError | None], None]) -> None:
         """``then`` is told when all that has happened so far survives a power failure, or why it may not."""
         try:

@@ -27,9 +27,10 @@ from holdfast.errors import HoldfastError, Refused, StorageError
 from holdfast.jobs.instructions import Notify
 from holdfast.jobs.stimuli import LeftOnPurpose
 from holdfast.types import JobState, Receipt
-from holdfast.wire import limits
+from holdfast.wire import coordination, limits, plans
 from holdfast.wire.messages import (
     AnyRequest,
+    Dial,
     ErrorCode,
     Failure,
     Forget,
@@ -112,6 +113,30 @@ class Service:
             Invite: self._no_keys,
             Principals: self._no_keys,
             Revoke: self._no_keys,
+            coordination.Open: _not_answered,
+            coordination.Drop: _not_answered,
+            coordination.Acquire: _not_answered,
+            coordination.Release: _not_answered,
+            coordination.Await: _not_answered,
+            coordination.Notify: _not_answered,
+            coordination.Flag: _not_answered,
+            coordination.Meet: _not_answered,
+            coordination.Put: _not_answered,
+            coordination.Take: _not_answered,
+            coordination.Settle: _not_answered,
+            coordination.Join: _not_answered,
+            coordination.ShutQueue: _not_answered,
+            coordination.Withdraw: _not_answered,
+            coordination.Renew: _not_answered,
+            coordination.ObjectState: _not_answered,
+            coordination.Leases: _not_answered,
+            plans.Plan: _not_answered,
+            plans.Unplan: _not_answered,
+            plans.Replan: _not_answered,
+            plans.Plans: _not_answered,
+            plans.Group: _not_answered,
+            plans.Groups: _not_answered,
+            Dial: _not_answered,
         }
         self.housekeeping: Housekeeping | None = None
         self.acceptor: Acceptor | None = None
@@ -202,6 +227,7 @@ class Service:
 
     def offer(self, operations: Mapping[type, Operation]) -> None:
         """Let another room answer these."""
+        assert operations.keys() <= self._operations.keys()
         self._operations.update(operations)
 
     def requested(self, peer: Peer, stream: int, request: AnyRequest, body: bytes) -> None:
@@ -210,7 +236,7 @@ class Service:
         if isinstance(request, (Invite, Principals, Revoke)):
             self._carry_out(self._ask_about_keys, peer, stream, request, body)
         else:
-            self._carry_out(self._operations.get(type(request), _not_answered), peer, stream, request, body)
+            self._carry_out(self._operations[type(request)], peer, stream, request, body)
 
     def _ask_about_keys(self, peer: Peer, stream: int, request: Invite | Principals | Revoke, body: bytes) -> None:
         """What is about enrolled keys takes an admin; a change waits until its record is on the disk."""

@@ -307,7 +307,7 @@ class Journal:
     def log(self, machine: str, after: int, limit: int = 1000) -> list[LogRow]:
         """Events of a recorded machine with ``seq`` above ``after``, in order, at most ``limit``."""
         rows = self._read(
-            "SELECT seq, at_s, event FROM log WHERE machine = ? AND seq > ? ORDER BY rowid LIMIT ?",
+            "SELECT seq, at_s, event FROM log WHERE machine = ? AND seq > ? ORDER BY seq LIMIT ?",
             (machine, after, limit),
         )
         return [LogRow(*row) for row in rows]

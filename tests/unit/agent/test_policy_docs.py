@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from holdfast.agent.access import Control, Principal, Role, See, Start, decide
+from holdfast.agent.access import Control, Principal, Role, See, Share, Start, decide
 from holdfast.agent.policy import Policy, parse
 from holdfast.jobs.body import Body
 from holdfast.jobs.spec import JobSpec
@@ -19,7 +19,7 @@ def example() -> Policy:
     return parse(blocks[0].encode(), "policy.toml")
 
 
-def may(name: str, role: Role, ask: See | Control | Start) -> bool:
+def may(name: str, role: Role, ask: See | Control | Start | Share) -> bool:
     return decide(example().rights(Principal(name, role, "tls")), ask).allowed
 
 
@@ -36,6 +36,8 @@ def test_the_example_means_what_it_says() -> None:
     assert not may("guest@elsewhere", Role.ADMIN, Control("whoever"))
     assert may("ci@build", Role.RUNNER, command("/usr/bin/systemctl", "restart", "nginx"))
     assert not may("ci@build", Role.RUNNER, command("/usr/bin/systemctl", "stop", "nginx"))
+    assert may("ci@build", Role.RUNNER, Share("web/deploy"))
+    assert not may("ci@build", Role.RUNNER, Share("deploy"))
     assert may("ci@build", Role.RUNNER, command("/usr/local/bin/backup", "--keep", "7", "/srv/www", "a", "b"))
 
 
