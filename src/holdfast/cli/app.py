@@ -36,6 +36,7 @@ VERBS: Final = {
     "retry": "Run a finished job again, as a new job.",
     "rm": "Forget finished jobs and their output.",
     "prune": "Forget all jobs that ended long ago.",
+    "queue": "Keep commands that wait for their turn or their time.",
     "verify": "Compare a job's stored output with its receipt.",
     "leftovers": "List (and end) processes that outlived their job.",
     "hosts": "List the hosts that have a name here.",

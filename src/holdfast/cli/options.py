@@ -35,11 +35,20 @@ class Parsed(click.ParamType, Generic[T]):  # type: ignore[type-arg]  # generic 
             self.fail(str(exc), param, ctx)
 
 
+def _moment(text: str) -> float:
+    import time
+
+    from holdfast.cli.moments import parse_moment
+
+    return parse_moment(text, time.time())
+
+
 DURATION: Parsed[float] = Parsed("duration", parse_duration)
 SIGNAL: Parsed[int] = Parsed("signal", parse_signal)
 POLICY: Parsed[OnDisconnect] = Parsed("policy", parse_on_disconnect)
 RETENTION: Parsed[Retention] = Parsed("rule", parse_retention)
 RLIMIT: Parsed[tuple[str, tuple[int, int]]] = Parsed("limit", parse_rlimit)
+MOMENT: Parsed[float] = Parsed("moment", _moment)
 UMASK: Parsed[int] = Parsed("mask", parse_umask)
 
 
@@ -79,8 +88,8 @@ class HostVerb(AgentVerb):
         return super().invoke(ctx)
 
 
-class CommandAfterDashes(HostVerb):
-    """A verb that takes a host, and a command after ``--`` that is split off before any option is read.
+class CommandArguments(click.Command):
+    """A verb that takes a command after ``--``, which is split off before any option is read.
 
     The command comes to the callback as ``argv``; None without ``--``.
     """
@@ -104,6 +113,10 @@ class CommandAfterDashes(HostVerb):
     def may_lack_command(self, own: list[str]) -> bool:
         """Whether these flags make sense without a command."""
         return False
+
+
+class CommandAfterDashes(CommandArguments, HostVerb):
+    """A verb that takes a host, and a command after ``--``."""
 
 
 def complete_jobs(ctx: click.Context, _param: click.Parameter, incomplete: str) -> Any:

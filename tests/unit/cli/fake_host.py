@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, TypeVar
 
+from holdfast.client.calls import Call, RunRequest, run_request
 from holdfast.errors import HoldfastError, NotFound
 from holdfast.types import Cause, ChannelRecord, ExitStatus, JobInfo, JobState, Receipt
 from holdfast.wire.messages import (
@@ -16,8 +18,10 @@ from holdfast.wire.messages import (
     StatusAnswer,
     VerifyAnswer,
     Welcome,
+    encode,
 )
 
+R = TypeVar("R")
 JOB = "0123456789ab"
 
 
@@ -87,6 +91,31 @@ class FakeJob:
         return VerifyAnswer(self._end)
 
 
+class FakeConnection:
+    """What is asked without a method of ``Host``: each request is kept, and answered by the test.
+
+    Attributes:
+        asked: Requests, in order, with their bodies.
+        answers: By type of the request: its answers in order, the last one again and again; or an error to raise.
+    """
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[Any, bytes]] = []
+        self.answers: dict[type, list[Any]] = {}
+
+    def call(self, call: Call[Any], timeout: float | None = None) -> Any:
+        self.asked.append((call.request, call.body))
+        answers = self.answers[type(call.request)]
+        answer = answers.pop(0) if len(answers) > 1 else answers[0]
+        if isinstance(answer, BaseException):
+            raise answer
+        return call.read(encode(answer))
+
+    def requests(self, kind: type[R]) -> list[R]:
+        """Those of this type."""
+        return [request for request, _ in self.asked if isinstance(request, kind)]
+
+
 class FakeHost:
     """A host with given jobs; remembers what it was asked."""
 
@@ -104,6 +133,10 @@ class FakeHost:
         self.invited: list[dict[str, Any]] = []
         self.enrolled: tuple[PrincipalInfo, ...] = ()
         self.connect_error: HoldfastError | None = None
+        self._connection = FakeConnection()
+
+    def _run_request(self, args: Any, *, attach: bool, stdin: bool, options: dict[str, Any]) -> RunRequest:
+        return run_request(args, fresh_key="fresh", encode=os.fsencode, attach=attach, stdin=stdin, **options)
 
     def connect(self, address: str, **options: Any) -> FakeHost:
         """Stands in for ``holdfast.connect``."""
