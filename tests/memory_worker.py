@@ -31,7 +31,7 @@ class MemoryWorker:
     def __init__(self, variables: dict[str, str], *, pid: int, manual: bool, lacking: set[str]) -> None:
         orders = take_orders(variables)
         self.setup: WorkerSetup = orders.setup
-        self.pipe = WorkerPipe(Ready(pid, "3.11"))
+        self.pipe = WorkerPipe(Ready(pid, "3.11", cpus=2))
         self.manual = manual
         self.lacking = lacking
         self.started = self.finished = 0
@@ -94,6 +94,10 @@ class MemoryWorker:
     def progress(self, done: float, total: float, text: str) -> None:
         """The call that was begun tells how far it is."""
         self.pipe.progress(self.started, encode_progress(Progress(done, total, text)))
+
+    def tell_pace(self, seconds: float) -> None:
+        """Its calls take so long."""
+        self.pipe.pace(int(seconds * 1e6))
 
     def leaves(self) -> bool:
         """Whether it has nothing left to do and was told that nothing will come."""

@@ -1,11 +1,11 @@
-"""A pool on a ``World``: its workers are ``MemoryWorker``s, nothing waits, and connections are cut where a test says."""
+"""A pool on a ``World``: its workers are ``MemoryWorker``s, nothing waits, connections are cut where a test says."""
 
 from __future__ import annotations
 
 import os
 import sys
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from holdfast.client import calls
@@ -75,19 +75,15 @@ class PoolWorld:
     def map(self, function: Callable[..., Any], items: list[Any]) -> MapResults:
         results = MapResults()
         body = self.coder.function(function)
-        tasks: list[Task] = []
-        for item in items:
-            tasks.append(MapTask(body, *self.coder.arguments((item,), {}), 0.0, results, results.expect()))
-        self.add(tasks)
+        write = self.coder.arguments
+        self.add([MapTask(body, *write((item,), {}), 0.0, results, results.expect()) for item in items])
         return results
 
-    def add(self, tasks: list[Task]) -> None:
+    def add(self, tasks: Iterable[Task]) -> None:
         self.enter(lambda port: self.pool.add(tasks, port))
 
     def close(self, *, cancel: bool = False) -> None:
-        dropped: list[Task] = []
-        self.enter(lambda port: bool(dropped.extend(self.pool.close(port, cancel=cancel))))
-        for task in dropped:
+        for task in self.pool.close(self.world.session, cancel=cancel):
             task.drop()
 
     def workers(self) -> list[MemoryWorker]:

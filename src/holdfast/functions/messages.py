@@ -15,6 +15,7 @@ Everything is big-endian. The prefix holds the length of the body (4 bytes), the
 | ERROR | worker | the call | ``calls.Raised`` |
 | RETURNED | worker | the call, which was not begun | why, as UTF-8 |
 | PROGRESS | worker | the call; 0: the only one there is | ``Progress`` |
+| PACE | worker | microseconds that the calls ended since the last one took there, on the average | empty |
 
 RESULT, ERROR and RETURNED are outcomes: each call has exactly one. ``pipe`` says what comes when.
 
@@ -29,7 +30,7 @@ from typing import Final
 import msgspec
 
 ATTACH, DEFINE, CALL, CANCEL, ACK, END = 1, 2, 3, 4, 5, 6
-READY, RESULT, ERROR, RETURNED, PROGRESS = 16, 17, 18, 19, 20
+READY, RESULT, ERROR, RETURNED, PROGRESS, PACE = 16, 17, 18, 19, 20, 21
 
 PICKLED: Final = 1
 """Flag of a call: its arguments are a pickle."""
@@ -63,10 +64,11 @@ class ConversationError(Exception):
 
 
 class Ready(msgspec.Struct, frozen=True, array_like=True):
-    """What a worker says of itself."""
+    """What a worker says of itself. ``cpus``: how many processors it may use; 0: not told."""
 
     pid: int
     python: str = ""
+    cpus: int = 0
 
 
 class Progress(msgspec.Struct, frozen=True, array_like=True):

@@ -29,6 +29,7 @@ from holdfast.functions.messages import (
     DEFINE,
     END,
     OUTCOMES,
+    PACE,
     PROGRESS,
     READY,
     ConversationError,
@@ -158,7 +159,7 @@ class ClientPipe:
     # --- what is heard -----------------------------------------------------------------------------------------------
 
     def receive(self, data: bytes) -> list[tuple[int, int, bytes]]:
-        """Outcomes and progress in these bytes, in order, as (kind, number of the call, body); each outcome comes once.
+        """Outcomes, progress and pace in these bytes, in order, as (kind, number, body); each outcome comes once.
 
         Raises:
             ConversationError: what the worker says does not fit what was said before; nothing can be done with it.
@@ -177,6 +178,8 @@ class ClientPipe:
             elif kind == PROGRESS:
                 if number in calls:
                     told.append(message)
+            elif kind == PACE:
+                told.append(message)
             elif kind == READY:
                 self._on_ready(number, open_ready(body))
             else:
@@ -368,6 +371,11 @@ class WorkerPipe:
         """How far a call is; lost if nobody listens."""
         if self.attached:
             self._out.append(encode(PROGRESS, number, body))
+
+    def pace(self, microseconds: int) -> None:
+        """How long the calls took that have ended since this was said last, on the average."""
+        if self.attached:
+            self._out.append(encode(PACE, microseconds))
 
     def data_to_send(self) -> bytes:
         """All that is to be sent now; empty: nothing."""

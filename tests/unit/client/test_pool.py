@@ -156,11 +156,10 @@ def test_calls_sent_ahead_to_a_worker_that_dies_go_to_another() -> None:
     world.submit(double, 0)
     world.settle()
     (worker,) = world.workers()
-    (lane,) = world.pool._schedule.lanes
-    lane.took(1e-5)
     futures = [world.submit(double, n) for n in range(1, 100)]
     worker.begin()
     worker.finish()
+    worker.tell_pace(1e-5)
     world.settle()
     assert worker.waiting == 99
     for _ in range(10):
@@ -184,9 +183,9 @@ def test_recalled_calls_go_to_a_worker_that_is_free_and_can_be_cancelled_meanwhi
     world.settle()
     (worker,) = world.workers()
     (lane,) = world.pool._schedule.lanes
-    lane.took(1e-5)
     worker.begin()
     worker.finish()
+    worker.tell_pace(1e-5)
     world.settle()
     futures = [world.submit(double, n) for n in range(1, 5)]
     world.settle()

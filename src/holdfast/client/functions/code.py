@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 from weakref import ref
 
+from holdfast.client.functions.tasks import MapTask
 from holdfast.functions import calls
-from holdfast.functions.errors import CallRefused
+from holdfast.functions.errors import CallRefused, CallTooLarge
+
+if TYPE_CHECKING:
+    from holdfast.client.functions.tasks import AnyResults
+    from holdfast.errors import HoldfastError
 
 
 class Coder:
@@ -68,6 +73,27 @@ class Coder:
             self.check_pickles("some of the arguments")
         return flags, data
 
+    def map(
+        self, function: Callable[..., Any], iterables: tuple[Iterable[Any], ...], limit_s: float, results: AnyResults
+    ) -> Iterator[MapTask]:
+        """The calls of a map; what is wrong with one is its result."""
+        refusal: HoldfastError | None = None
+        body = b""
+        try:
+            body = self.function(function)
+        except (CallRefused, CallTooLarge) as error:
+            refusal = error
+        for args in zip(*iterables, strict=False):
+            index = results.expect()
+            try:
+                if refusal is not None:
+                    raise refusal
+                flags, arguments = self.arguments(args, {})
+            except (CallRefused, CallTooLarge) as error:
+                results.put(index, None, told(error))
+                continue
+            yield MapTask(body, flags, arguments, limit_s, results, index)
+
     def check_pickles(self, what: str) -> None:
         """Refuse what travels as a pickle if nobody can be sure to open it.
 
@@ -84,8 +110,8 @@ class Coder:
         return any(module == lacking or module.startswith(f"{lacking}.") for lacking in self._lacking)
 
 
-def as_pickling_error(refused: CallRefused) -> CallRefused:
-    """The same refusal; also a ``pickle.PicklingError`` if it is one that pickling has raised."""
+def told(refused: HoldfastError) -> HoldfastError:
+    """A refusal as it is told; also a ``pickle.PicklingError`` if it is one that pickling has raised."""
     cause = refused.__cause__
     pickle = sys.modules.get("pickle")  # loaded if something was pickled
     if pickle is None or not isinstance(cause, pickle.PicklingError):

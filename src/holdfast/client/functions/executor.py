@@ -20,24 +20,21 @@ from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
 
-import msgspec
-
-from holdfast.client.calls import RunRequest
 from holdfast.client.functions import ends, exits
-from holdfast.client.functions.aside import Aside, Outlet
-from holdfast.client.functions.code import Coder, as_pickling_error
+from holdfast.client.functions.aside import Aside
+from holdfast.client.functions.code import told
 from holdfast.client.functions.futures import Future, MapResults, failed
-from holdfast.client.functions.pool import Pool
 from holdfast.client.functions.settings import check_limit
-from holdfast.client.functions.tasks import FutureTask, MapTask, Task
-from holdfast.errors import ClosedError, HoldfastError
+from holdfast.client.functions.tasks import FutureTask, Task
+from holdfast.client.functions.yard import Yard
+from holdfast.errors import ClosedError
 from holdfast.functions.errors import CallRefused, CallTooLarge
 
 if TYPE_CHECKING:
+    from holdfast.client.calls import RunRequest
     from holdfast.client.drive_threads import Connection
-    from holdfast.client.exchange import Port
+    from holdfast.client.functions.code import Coder
     from holdfast.client.functions.settings import PoolSettings
-    from holdfast.client.functions.worker import PoolWorker
     from holdfast.functions.messages import Progress
 
 P = ParamSpec("P")
@@ -54,7 +51,7 @@ class Executor(futures.Executor):
     def __init__(self, connection: Connection, coder: Coder, run: RunRequest, settings: PoolSettings) -> None:
         self._settings = settings
         self._coder = coder
-        self._yard = Yard(connection, coder, run, settings)
+        self._yard = ThreadYard(connection, coder, run, settings)
         self._limit_s = check_limit(settings.timeout)
         exits.watch(self._yard)
         weakref.finalize(self, connection.later, self._yard.begin_leaving).atexit = False
@@ -134,7 +131,7 @@ class Executor(futures.Executor):
             flags, arguments = self._coder.arguments(args, kwargs)
         except (CallRefused, CallTooLarge) as error:
             yard.check_open()
-            return failed(as_pickling_error(error) if isinstance(error, CallRefused) else error)
+            return failed(told(error))
         future: Future[Any] = Future()
         yard.add((FutureTask(function, flags, arguments, limit_s, future=future, desk=yard, on_progress=on_progress),))
         return future
@@ -150,26 +147,12 @@ class Executor(futures.Executor):
         if chunksize < 1:
             raise ValueError("chunksize must be >= 1.")
         deadline = None if timeout is None else time.monotonic() + timeout
-        yard, write, results = self._yard, self._coder.arguments, MapResults()
+        yard, results = self._yard, MapResults()
         yard.check_open()
         tasks: list[Task] = []
         most = 1
-        refusal: HoldfastError | None = None
-        function = b""
-        try:
-            function = self._coder.function(fn)
-        except (CallRefused, CallTooLarge) as error:
-            refusal = error
-        for args in zip(*iterables, strict=False):
-            index = results.expect()
-            try:
-                if refusal is not None:
-                    raise refusal
-                flags, arguments = write(args, {})
-            except (CallRefused, CallTooLarge) as error:
-                results.put(index, None, as_pickling_error(error) if isinstance(error, CallRefused) else error)
-                continue
-            tasks.append(MapTask(function, flags, arguments, limit_s, results, index))
+        for task in self._coder.map(fn, iterables, limit_s, results):
+            tasks.append(task)
             if len(tasks) >= most:
                 yard.add(tasks)
                 tasks, most = [], min(BATCH, 2 * most)
@@ -197,18 +180,13 @@ class CallOptions:
         return self._executor._map(fn, iterables, timeout, chunksize, self._limit_s)
 
 
-class Yard:
+class ThreadYard(Yard["Connection"]):
     """What the pool of a blocking executor stands on: the connection, and a thread for callbacks and prints."""
 
     def __init__(self, connection: Connection, coder: Coder, run: RunRequest, settings: PoolSettings) -> None:
-        self._connection = connection
-        self._coder = coder
-        self._run = run
+        super().__init__(connection, coder, run, settings)
         self._aside = Aside(f"holdfast {settings.label}")
         self._over = threading.Event()
-        self.later = connection.later
-        self.enter = connection.enter
-        self.pool = Pool(self, settings.schedule(), pickles=settings.pickles, takes_prints=settings.output == "inherit")
 
     # --- the executor's side -----------------------------------------------------------------------------------------
 
@@ -225,22 +203,6 @@ class Yard:
         except ClosedError as error:
             raise ends.broken(error) from error
 
-    def close(self, *, cancel: bool = False) -> None:
-        """Take nothing more."""
-        dropped: list[Task] = []
-
-        def close(port: Port) -> bool:
-            dropped.extend(self.pool.close(port, cancel=cancel))
-            return True
-
-        try:
-            self.enter(close)
-        except ClosedError:
-            self.ended()  # with the connection all of its pool has ended
-        for task in dropped:
-            if (waker := task.drop()) is not None:
-                waker.wake()
-
     def wait(self) -> None:
         """Until nothing is left, after ``close``."""
         self._over.wait()
@@ -254,57 +216,21 @@ class Yard:
         """See ``exits``."""
         self.wait()
 
-    # --- the tasks' side ---------------------------------------------------------------------------------------------
-
-    def kill(self, task: Task) -> None:
-        """End a call that runs."""
-        try:
-            self.enter(partial(self.pool.kill, task))
-        except ClosedError:
-            pass  # nothing runs for us any more
+    # --- the other sides ---------------------------------------------------------------------------------------------
 
     def call_back(self, act: Callable[[], None]) -> None:
         """Run callbacks of a future."""
         self._aside.do(act)
 
-    # --- the pool's side ---------------------------------------------------------------------------------------------
-
-    def new_run(self) -> RunRequest:
-        """See ``pool.Yard``."""
-        request = msgspec.structs.replace(self._run.request, key=self._connection.fresh_key())
-        return RunRequest(request, self._run.body, self._run.args)
-
-    def lacks(self, module: str) -> None:
-        """See ``pool.Yard``."""
-        self._coder.lacks(module)
-
-    def printed(self, worker: PoolWorker) -> None:
-        """See ``pool.Yard``."""
-        if not worker.relaying:
-            worker.relaying = True
-            self._aside.do(partial(self._relay, worker))
+    def relay(self, act: Callable[[], None]) -> None:
+        """Hand on prints of a worker."""
+        self._aside.do(act)
 
     def ended(self) -> None:
         """See ``pool.Yard``."""
         exits.forget(self)
         self._aside.close()
         self._over.set()
-
-    def _relay(self, worker: PoolWorker) -> None:
-        chunks: list[tuple[int, bytes]] = []
-
-        def take(_: Port) -> bool:
-            chunks.extend(worker.take_prints())
-            return True
-
-        try:
-            self.enter(take)
-        except ClosedError:
-            chunks = worker.take_prints()
-        if worker.outlet is None:
-            worker.outlet = Outlet()
-        for channel, data in chunks:
-            worker.outlet.write(channel, data)
 
 
 def fresh_name(kind: str) -> str:

@@ -23,7 +23,7 @@ from holdfast.client.functions import ends
 from holdfast.client.functions.worker import PoolWorker
 from holdfast.errors import HoldfastError, LimitExceeded
 from holdfast.functions import calls
-from holdfast.functions.messages import CANCELLED, ERROR, NO_MODULE, PROGRESS, RECALLED, RESULT
+from holdfast.functions.messages import CANCELLED, ERROR, NO_MODULE, PACE, PROGRESS, RECALLED, RESULT
 from holdfast.functions.schedule import Schedule
 
 if TYPE_CHECKING:
@@ -218,7 +218,11 @@ class Pool:
         over: list[int] = []
         recalled: list[int] = []
         held = lane.calls
+        pace_s: float | None = None
         for kind, number, body in inbox:
+            if kind == PACE:
+                pace_s = number / 1e6
+                continue
             task = held.get(number)
             if task is None:
                 continue  # its future has failed already, with the pool
@@ -236,7 +240,7 @@ class Pool:
                 self._resending += 1
                 over.append(number)
                 batch.append((task, kind, body))
-        self._schedule.answered(lane, over)
+        self._schedule.answered(lane, over, per_call_s=pace_s)
         if recalled:
             self._schedule.returned(lane, recalled, slow=True)
         if lane.used_up:

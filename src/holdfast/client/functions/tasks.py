@@ -16,13 +16,32 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Protocol
 
-    from holdfast.client.functions.futures import Future, MapResults
+    from holdfast.client.functions.futures import Maker
     from holdfast.functions.messages import Progress
 
     class Waker(Protocol):
         """Something to be told once that results have come, however many they are."""
 
         def wake(self) -> None: ...
+
+    class AnyFuture(Protocol):
+        """What both kinds of futures let a task do; see ``futures.Future``."""
+
+        def cancelled(self) -> bool: ...
+        def made_by(self, maker: Maker) -> None: ...
+        def claim(self) -> bool: ...
+        def unclaim(self) -> None: ...
+        def end(self, result: Any, error: BaseException | None) -> None: ...
+        def give_up(self) -> None: ...
+        def tell_progress(self, progress: Progress, callback: Callable[[Progress], None] | None) -> None: ...
+
+    class AnyResults(Waker, Protocol):
+        """What both kinds of maps let a task do; see ``futures.MapResults``."""
+
+        given_up: bool
+
+        def expect(self) -> int: ...
+        def put(self, index: int, value: Any, error: BaseException | None = None) -> None: ...
 
     class Desk(Protocol):
         """Who made the tasks of a pool."""
@@ -132,7 +151,7 @@ class FutureTask(Task):
         arguments: bytes,
         limit_s: float,
         *,
-        future: Future[Any],
+        future: AnyFuture,
         desk: Desk,
         on_progress: Callable[[Progress], None] | None = None,
     ) -> None:
@@ -179,7 +198,7 @@ class MapTask(Task):
     __slots__ = ("_index", "_results")
 
     def __init__(
-        self, function: bytes, flags: int, arguments: bytes, limit_s: float, results: MapResults, index: int
+        self, function: bytes, flags: int, arguments: bytes, limit_s: float, results: AnyResults, index: int
     ) -> None:
         super().__init__(function, flags, arguments, limit_s)
         self._results = results
