@@ -110,6 +110,7 @@ class Board:
         self.on_keeper_word: Callable[..., None] | None = None
         self.paused = False
         self.on_keeper_closed: Callable[[], None] = lambda: None
+        self.before_spawn: Callable[[LiveJob], None] = lambda live: None
         self.before_accepting: Callable[[], dict[JobId, StorageError]] = dict
         self.on_journal_error: Callable[[LiveJob, StorageError], None] = lambda live, error: None
         self._wanting_shim: deque[LiveJob] = deque()
@@ -262,6 +263,9 @@ class Board:
             self.journal.submit(record.writes, power=record.power, done=partial(self._recorded, live, record))
 
     def _recorded(self, live: LiveJob, record: Record, error: StorageError | None) -> None:
+        if live.joined is not None:
+            joined, live.joined = live.joined, None
+            joined(error)
         if error is None:
             live.recording = False
             self._advance(live)
@@ -354,14 +358,17 @@ class Board:
         assert body is not None
         if shim is None:  # it died between the order and now; its keeper's word will come
             return
+        stage = "hold"
         try:
+            self.before_spawn(live)
+            stage = "user"
             run = plan.shim_run(
                 job.id, spawn.attempt, job.spec, body, host=self.host, agent_id=self.agent_id, now_unix_s=self.unix_s()
             )
         except Refused as error:
             self.crew.put_back(shim)
             live.shim = None
-            self.step(live, SpawnFailed(None, "user", str(error)))
+            self.step(live, SpawnFailed(None, stage, str(error)))
             return
         data = messages.frame(run)
         watch = self.output.watch_of(live)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from holdfast.jobs.supervise import Shim
     from holdfast.keeper.messages import ToShim
     from holdfast.store.control import Exit
+    from holdfast.store.interface import Done
     from holdfast.store.spool import StdinSpool
 
 
@@ -60,6 +61,7 @@ class LiveJob:
         untold: Orders for its supervisor while none is connected.
         unattended: The watch over a job that has neither shim nor keeper.
         pins: Threads that read its files now.
+        joined: Told once whether the record of its acceptance was written: something else is written with it.
     """
 
     __slots__ = (
@@ -69,6 +71,7 @@ class LiveJob:
         "ending",
         "expiry",
         "job",
+        "joined",
         "key",
         "lazy",
         "lease",
@@ -116,6 +119,7 @@ class LiveJob:
         self.untold: list[ToShim] = []
         self.unattended: Unattended | None = None
         self.pins = 0
+        self.joined: Done | None = None
 
     @property
     def done(self) -> bool:

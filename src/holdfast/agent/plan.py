@@ -182,6 +182,8 @@ def _environment(
     env[b"HOLDFAST_ATTEMPT"] = b"%d" % attempt
     if spec.key:
         env[b"HOLDFAST_START_KEY"] = spec.key.encode()
+    if spec.fence is not None:
+        env[b"HOLDFAST_FENCE"] = b"%d" % spec.fence
     if spec.timeout_s:
         env[b"HOLDFAST_DEADLINE"] = b"%.3f" % (now_unix_s + spec.timeout_s)
     return tuple([name + b"=" + value for name, value in env.items()])

@@ -20,13 +20,14 @@ import time
 import traceback
 from collections import deque
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Final, Generic, Protocol, TypeVar
 
 from holdfast.errors import ClosedError, StorageError
 from holdfast.store.writes import AppendLog, KeepSnapshot, SetMeta
 
 if TYPE_CHECKING:
-    from holdfast.store.interface import JobJournal
+    from holdfast.store.interface import Done, JobJournal
 
 _CLOCK: Final = "recorded_clock"
 SNAPSHOT_EVENTS: Final = 20_000
@@ -164,9 +165,7 @@ class Recorded(Generic[_E]):
             power: It is to survive a power failure before it happens. All that is recorded later waits for that.
             refused: Told instead, if it cannot be written: it has not happened.
         """
-        self._seq += 1
-        entry = _Entry(AppendLog(self._name, self._seq, self.clock.now(), event), refused)
-        self._going.append(entry)
+        entry = self._next(event, refused)
         if power:
             self._turn_over_now()
             self._submit([entry], power=True)
@@ -176,6 +175,17 @@ class Recorded(Generic[_E]):
             self._hot = True
             self._loop.call_soon(self._turn_over)
             self._submit([entry])
+
+    def joined(self, event: bytes, *, refused: OnRefused) -> tuple[AppendLog, Done]:
+        """Let this happen together with something that somebody else writes: both are written, or neither.
+
+        Returns:
+            What to write with it in one transaction, and who must be told how that went. All that is recorded later
+            waits for that.
+        """
+        self._turn_over_now()
+        entry = self._next(event, refused)
+        return entry.write, partial(self._written, [entry])
 
     def now(self) -> float:
         """The recorded clock."""
@@ -206,6 +216,12 @@ class Recorded(Generic[_E]):
 
     # --- inside ------------------------------------------------------------------------------------------------------
 
+    def _next(self, event: bytes, refused: OnRefused) -> _Entry:
+        self._seq += 1
+        entry = _Entry(AppendLog(self._name, self._seq, self.clock.now(), event), refused)
+        self._going.append(entry)
+        return entry
+
     def _turn_over(self) -> None:
         self._hot = bool(self._turn)
         if self._hot:
@@ -219,16 +235,17 @@ class Recorded(Generic[_E]):
             self._submit(turn)
 
     def _submit(self, entries: list[_Entry], *, power: bool = False) -> None:
-        def done(error: StorageError | None) -> None:
-            for entry in entries:
-                entry.done, entry.error = True, error
-            self._drain()
-
         writes = [entry.write for entry in entries]
+        done = partial(self._written, entries)
         try:
             self._journal.submit(writes, power=power, at_once=True, done=done)
         except ClosedError as exc:
             done(_closed(exc))
+
+    def _written(self, entries: list[_Entry], error: StorageError | None) -> None:
+        for entry in entries:
+            entry.done, entry.error = True, error
+        self._drain()
 
     def _drain(self) -> None:
         """Apply what is written, in order. What an effect records meanwhile comes after it."""

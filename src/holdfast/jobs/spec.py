@@ -13,7 +13,8 @@ class JobSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     ``argv`` and ``cwd`` here are for people (undecodable bytes escaped); what is executed comes from the body.
     ``limits`` maps a resource's name (``"nofile"``) to its soft and hard value. ``key`` is the start key if a user
     named it (it is handed to the command), "" if it was generated. ``path`` and ``lang`` are the caller's own, for
-    what the environment does not say.
+    what the environment does not say. ``hold`` names what the job was given to hold until its end; ``fence`` is the
+    fencing token of that.
     """
 
     argv: tuple[str, ...] = ()
@@ -37,6 +38,8 @@ class JobSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     key: str = ""
     path: str = ""
     lang: str = ""
+    hold: tuple[str, ...] = ()
+    fence: int | None = None
 
     def encode(self) -> bytes:
         """JSON, as it lies in the journal."""

@@ -12,6 +12,7 @@ from holdfast.agent.recorded import Recorded, RecordedClock
 from holdfast.errors import StorageError
 from holdfast.store.interface import Finished
 from holdfast.store.memory import MemoryJournal
+from holdfast.store.writes import SetMeta
 from tests.unit.agent.manual_loop import ManualLoop
 
 FULL = StorageError("no room for the journal", path="x", full=True)
@@ -290,3 +291,29 @@ def test_the_clock_never_goes_back(loop: ManualLoop) -> None:
     before = clock.now()
     loop.now -= 10
     assert clock.now() == before
+
+
+# --- together with something else ------------------------------------------------------------------------------------
+
+
+def test_an_event_can_be_written_with_something_else_and_what_follows_waits_for_it(loop: ManualLoop) -> None:
+    desk = Desk(loop, MemoryJournal())
+    desk.record(b"1")
+    desk.record(b"2")
+    write, written = desk.recorded.joined(b"3", refused=lambda error: desk.told.append(str(error)))
+    desk.record(b"4")
+    loop.settle()
+    assert desk.told == [1, 3]
+    desk.journal.submit((SetMeta("other", 1), write), done=written)
+    assert desk.told == [1, 3, 6, 10]
+    again = Desk(loop, desk.journal.reopened(boot_id="boot"))
+    assert again.machine.total == 10
+
+
+def test_if_that_cannot_be_written_the_event_has_not_happened(loop: ManualLoop) -> None:
+    desk = Desk(loop, MemoryJournal())
+    _, written = desk.recorded.joined(b"3", refused=lambda error: desk.told.append(str(error)))
+    desk.record(b"4")
+    written(FULL)
+    assert desk.told == [str(FULL), 4]
+    assert Desk(loop, desk.journal.reopened(boot_id="boot")).machine.total == 4
