@@ -12,6 +12,7 @@ Times are seconds of one clock that never goes back, given as arguments.
 from __future__ import annotations
 
 import heapq
+from collections.abc import Iterable
 from typing import Final
 
 DEFAULT_S: Final = 15.0
@@ -65,6 +66,24 @@ class Leases:
         """The holder needs it no more; unknown ones are ignored."""
         self._ends.pop(holder, None)
         self._ttl.pop(holder, None)
+
+    def left_s(self, holder: str, *, now: float) -> float | None:
+        """Seconds until the service takes it away; None: there is none."""
+        ends = self._ends.get(holder)
+        return None if ends is None else max(0.0, ends - now)
+
+    def state(self) -> list[tuple[str, float, float]]:
+        """(holder, seconds of the lease, its end), to be kept."""
+        return [(holder, self._ttl[holder], ends) for holder, ends in self._ends.items()]
+
+    @classmethod
+    def kept(cls, state: Iterable[tuple[str, float, float]]) -> Leases:
+        """As they were when they were kept."""
+        leases = cls()
+        for holder, ttl_s, ends in state:
+            leases._ttl[holder], leases._ends[holder] = ttl_s, ends
+            heapq.heappush(leases._heap, (ends, holder))
+        return leases
 
     def restored(self, *, now: float) -> None:
         """The service was away: every lease counts as renewed now, so that nobody loses one for that."""

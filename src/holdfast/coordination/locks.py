@@ -17,7 +17,7 @@ of it is used as a signal; from then on anybody may come with more, and no wait 
 from __future__ import annotations
 
 from collections import OrderedDict, defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final, Literal
 
 import msgspec
@@ -30,6 +30,8 @@ Kind = Literal["lock", "rlock", "semaphore", "bounded"]
 
 NAMES: Final = 10_000
 """Resources of one table."""
+_DEEPEST: Final = 2**31 - 1
+"""How often a reentrant lock can be held."""
 
 
 class Spec(msgspec.Struct, frozen=True):
@@ -78,6 +80,16 @@ class LockMisuse(Exception):
 
 class SpecDiffers(Exception):
     """The name stands for something else already."""
+
+
+class LocksState(msgspec.Struct, frozen=True):
+    """A table as it is kept: resources by name, waits in their order, what each owner holds."""
+
+    last_token: int
+    last_ticket: int
+    resources: dict[str, tuple[Spec, int, int, list[tuple[Owner, int]], bool]]
+    requests: list[tuple[Owner, dict[str, int], dict[str, int], bool, Ticket, float | None]]
+    held: list[tuple[Owner, dict[str, int]]]
 
 
 class _Resource(msgspec.Struct):
@@ -148,16 +160,50 @@ class Locks:
         """Who waits for it, the next one first."""
         return [self._requests[ticket].wait.owner for ticket in self._queues[name]]
 
+    def held(self, owner: Owner, name: str) -> int:
+        """Units that this owner holds; 0 also where there is no such resource."""
+        return self._held.get(owner, {}).get(name, 0)
+
+    def holder(self, name: str) -> Owner | None:
+        """One who holds it: of a lock, the one."""
+        return next(iter(self._resources[name].holders), None)
+
+    def is_signal(self, name: str) -> bool:
+        """Whether units of it were given by somebody who held none."""
+        return self._resources[name].signal
+
+    def is_waiting(self, owner: Owner) -> bool:
+        """Whether this owner waits."""
+        return owner in self._of_owner
+
+    def ticket_of(self, owner: Owner) -> Ticket | None:
+        """The ticket with which this owner waits."""
+        return self._of_owner.get(owner)
+
+    def is_fresh(self, name: str) -> bool:
+        """Whether opening it anew would give the same, and nobody holds it or waits for it."""
+        resource = self._resources[name]
+        return not resource.holders and not self._queues[name] and resource.free == resource.spec.units
+
     # --- asking and giving back --------------------------------------------------------------------------------------
 
-    def ask(self, owner: Owner, units: Mapping[str, int], *, wait: bool = True, until: float | None = None) -> Outcome:
+    def ask(
+        self,
+        owner: Owner,
+        units: Mapping[str, int],
+        *,
+        wait: bool = True,
+        until: float | None = None,
+        certain: bool = False,
+    ) -> Outcome:
         """Ask for units of one or several resources, all or none of them.
 
         Args:
             owner: Who asks; it must not be waiting already.
-            units: By name, at least one name, each at least 1.
+            units: By name, at least one name, each at least 1; of a reentrant lock: how deep.
             wait: Stand in line if it is not to be had now.
             until: When to give up (the caller's clock); None: never.
+            certain: Wait also where that may be for ever: it is no choice (a condition's lock must be taken again).
 
         Raises:
             KeyError: no such resource.
@@ -175,7 +221,7 @@ class Locks:
         if not wait:
             return Unavailable(ticket, owner)
         self._stand(request, until)
-        circle = self._circle(request)
+        circle = () if certain else self._circle(request)
         if circle:
             self._leave(request)
             return Deadlocked(ticket, owner, circle)
@@ -234,9 +280,34 @@ class Locks:
             self._leave(self._requests[ticket])
         for name, units in list(self._held.get(owner, {}).items()):
             self._drop(owner, name, units)
-            self._resources[name].free += 1 if self._resources[name].spec.kind == "rlock" else units
+            self._resources[name].free += self._need(name, units)
         told += self._advance(names)
         return told
+
+    def hand(self, owner: Owner, names: Iterable[str], to: Owner) -> None:
+        """All that the owner holds of these is another's from now on.
+
+        Raises:
+            KeyError: it does not hold one of them.
+        """
+        for name in names:
+            units = self._held[owner].pop(name)
+            holders = self._resources[name].holders
+            del holders[owner]
+            holders[to] = holders.get(to, 0) + units
+            self._held[to][name] = holders[to]
+        if not self._held[owner]:
+            del self._held[owner]
+
+    def close(self, name: str) -> None:
+        """Forget a resource that nobody waits for; who holds it holds it no more."""
+        if self._queues[name]:
+            raise ValueError(f"{name!r} is waited for")
+        for owner in self._resources[name].holders:
+            del self._held[owner][name]
+            if not self._held[owner]:
+                del self._held[owner]
+        del self._resources[name], self._queues[name]
 
     # --- time --------------------------------------------------------------------------------------------------------
 
@@ -255,6 +326,55 @@ class Locks:
             names += request.wait.units
         return told + self._advance(names)
 
+    # --- keeping -----------------------------------------------------------------------------------------------------
+
+    def state(self) -> LocksState:
+        """All of it, to be kept."""
+        return LocksState(
+            self.last_token,
+            self._last_ticket,
+            {
+                name: (each.spec, each.free, each.total, list(each.holders.items()), each.signal)
+                for name, each in self._resources.items()
+            },
+            [(request.wait.owner, dict(request.wait.units), request.again, request.outside, ticket, until)
+             for ticket, request, until in self._requests.state()],
+            [(owner, dict(held)) for owner, held in self._held.items()],
+        )  # fmt: skip
+
+    @classmethod
+    def restored(cls, state: LocksState) -> Locks:
+        """As it was when it was kept."""
+        locks = cls(last_token=state.last_token)
+        locks._last_ticket = state.last_ticket
+        for name, (spec, free, total, holders, signal) in state.resources.items():
+            locks._resources[name] = _Resource(spec, free, total, dict(holders), signal)
+            locks._queues[name] = OrderedDict()
+        for owner, held in state.held:
+            locks._held[owner] = held
+        for owner, units, again, outside, ticket, until in state.requests:
+            locks._stand(_Request(ticket, Wait(owner, units), again, outside), until)
+        return locks
+
+    def validate(self) -> None:
+        """All that must hold between two calls.
+
+        Raises:
+            AssertionError: something does not.
+        """
+        for name, resource in self._resources.items():
+            kind = resource.spec.kind
+            out = len(resource.holders) if kind == "rlock" else sum(resource.holders.values())
+            assert resource.free >= 0
+            assert all(units > 0 for units in resource.holders.values())
+            assert resource.free + out == resource.total, (name, resource)
+            for owner, units in resource.holders.items():
+                assert self._held[owner][name] == units
+            for ticket in self._queues[name]:
+                assert name in self._requests[ticket].wait.units
+        assert all(held for held in self._held.values())
+        assert sorted(self._of_owner.values()) == sorted(self._requests)
+
     # --- inside ------------------------------------------------------------------------------------------------------
 
     def _check(self, owner: Owner, units: Mapping[str, int]) -> None:
@@ -262,7 +382,8 @@ class Locks:
             raise ValueError("nothing is asked for")
         for name, count in units.items():
             resource = self._resources[name]
-            if count < 1 or (count > resource.total and not resource.signal and resource.spec.kind != "semaphore"):
+            most = _DEEPEST if resource.spec.kind == "rlock" else resource.total
+            if count < 1 or (count > most and not resource.signal and resource.spec.kind != "semaphore"):
                 raise ValueError(f"{count} of {name!r}, which has {resource.total}")
         if owner in self._of_owner:
             raise LockMisuse(f"{owner} is waiting")
@@ -277,13 +398,17 @@ class Locks:
         )
 
     def _has_room(self, units: Mapping[str, int]) -> bool:
-        return all(count <= self._resources[name].free for name, count in units.items())
+        return all(self._need(name, count) <= self._resources[name].free for name, count in units.items())
+
+    def _need(self, name: str, count: int) -> int:
+        """Units that go: a reentrant lock is one, however deep it is held."""
+        return 1 if self._resources[name].spec.kind == "rlock" else count
 
     def _grant(self, request: _Request) -> Granted:
         owner = request.wait.owner
         held = self._held[owner]
         for name, count in request.wait.units.items():
-            self._resources[name].free -= 1 if self._resources[name].spec.kind == "rlock" else count
+            self._resources[name].free -= self._need(name, count)
         for name, count in {**request.wait.units, **request.again}.items():
             holders = self._resources[name].holders
             held[name] = holders[owner] = holders.get(owner, 0) + count
@@ -355,7 +480,11 @@ class Locks:
             return ()
         if self._is_open(request):
             return ()
-        waits = [each.wait for each in self._requests.values() if not self._is_open(each)]
+        waits = [
+            Wait(each.wait.owner, {name: self._need(name, count) for name, count in each.wait.units.items()})
+            for each in self._requests.values()
+            if not self._is_open(each)
+        ]
         free = {name: resource.free for name, resource in self._resources.items()}
         held = {
             owner: {name: 1 if self._resources[name].spec.kind == "rlock" else count for name, count in units.items()}

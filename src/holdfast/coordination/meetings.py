@@ -11,12 +11,51 @@ import msgspec
 from holdfast.coordination.waiters import Line, Ticket
 
 
+class EventState(msgspec.Struct, frozen=True):
+    """An event as it is kept; the line holds tickets and limits."""
+
+    is_set: bool
+    line: list[tuple[Ticket, float | None]]
+
+
+class BarrierState(msgspec.Struct, frozen=True):
+    """A barrier as it is kept; the line holds tickets and limits."""
+
+    parties: int
+    acts: bool
+    broken: bool
+    line: list[tuple[Ticket, float | None]]
+    met: list[Ticket]
+
+
 class Event:
     """A flag; who waits for it goes on when it is set, however soon it is cleared again."""
 
     def __init__(self) -> None:
         self.is_set = False
         self._line: Line[None] = Line()
+
+    @property
+    def waiting(self) -> int:
+        """How many wait."""
+        return len(self._line)
+
+    def is_fresh(self) -> bool:
+        """Whether it is as a new one."""
+        return not self.is_set and not self._line
+
+    def state(self) -> EventState:
+        """All of it, to be kept."""
+        return EventState(self.is_set, [(ticket, until) for ticket, _, until in self._line.state()])
+
+    @classmethod
+    def restored(cls, state: EventState) -> Event:
+        """As it was when it was kept."""
+        event = cls()
+        event.is_set = state.is_set
+        for ticket, until in state.line:
+            event._line.stand(ticket, None, until)
+        return event
 
     def set(self) -> list[Ticket]:
         """Set the flag: the tickets of those who go on."""
@@ -51,6 +90,27 @@ class Condition:
 
     def __init__(self) -> None:
         self._line: Line[None] = Line()
+
+    @property
+    def waiting(self) -> int:
+        """How many wait."""
+        return len(self._line)
+
+    def is_fresh(self) -> bool:
+        """Whether it is as a new one."""
+        return not self._line
+
+    def state(self) -> list[tuple[Ticket, float | None]]:
+        """All of it, to be kept."""
+        return [(ticket, until) for ticket, _, until in self._line.state()]
+
+    @classmethod
+    def restored(cls, state: list[tuple[Ticket, float | None]]) -> Condition:
+        """As it was when it was kept."""
+        condition = cls()
+        for ticket, until in state:
+            condition._line.stand(ticket, None, until)
+        return condition
 
     def wait(self, ticket: Ticket, until: float | None = None) -> None:
         """Stand in line; in the same step the caller gives its lock back."""
@@ -124,6 +184,24 @@ class Barrier:
     def waiting(self) -> int:
         """How many wait for others to come."""
         return len(self._line)
+
+    def is_fresh(self) -> bool:
+        """Whether it is as a new one."""
+        return not self.broken and not self._line and not self._met
+
+    def state(self) -> BarrierState:
+        """All of it, to be kept."""
+        line = [(ticket, until) for ticket, _, until in self._line.state()]
+        return BarrierState(self.parties, self._acts, self.broken, line, self._met)
+
+    @classmethod
+    def restored(cls, state: BarrierState) -> Barrier:
+        """As it was when it was kept."""
+        barrier = cls(state.parties, acts=state.acts)
+        barrier.broken, barrier._met = state.broken, state.met
+        for ticket, until in state.line:
+            barrier._line.stand(ticket, None, until)
+        return barrier
 
     def wait(self, ticket: Ticket, until: float | None = None) -> list[Word]:
         """Arrive: what is to be told to whom; nothing about this ticket: it stands in line."""

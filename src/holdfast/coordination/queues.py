@@ -57,10 +57,10 @@ class Waiting(msgspec.Struct, frozen=True):
 
 
 class Refused(msgspec.Struct, frozen=True):
-    """Not done: ``full``, ``empty`` (each now, or until the time was over), or the queue is ``shut``."""
+    """Not done: ``full``, ``empty`` (now, or until the time was over), the queue is ``shut``, a join is ``late``."""
 
     ticket: Ticket
-    why: Literal["full", "empty", "shut"]
+    why: Literal["full", "empty", "shut", "late"]
 
 
 class Joined(msgspec.Struct, frozen=True):
@@ -74,6 +74,21 @@ Told = Taken | Delivered | Refused | Joined
 
 class QueueMisuse(Exception):
     """``task_done`` without an item, or an acknowledgement of what is not out (any more)."""
+
+
+class QueueState(msgspec.Struct, frozen=True):
+    """A queue as it is kept: items in their order, those that are out with the time of their return, who waits."""
+
+    ready: list[Item]
+    out: list[tuple[Item, float | None]]
+    dead: list[Item]
+    unfinished: int
+    shut: bool
+    putters: list[tuple[Ticket, bytes, float, float | None]]
+    getters: list[tuple[Ticket, float | None]]
+    joiners: list[tuple[Ticket, float | None]]
+    last_ticket: Ticket
+    last_id: int
 
 
 class _Putter(msgspec.Struct):
@@ -103,6 +118,7 @@ class Queue:
         self.order = order
         self.dead: dict[int, Item] = {}
         self.unfinished = 0
+        self.bytes = 0
         self.shut = False
         self._visible_after_s = visible_after_s
         self._most_deliveries = most_deliveries
@@ -133,10 +149,12 @@ class Queue:
         if self.shut:
             return Refused(ticket, "shut"), []
         if not self._putters and not self.full:
+            self.bytes += len(value)
             taken = self._take(ticket, value, priority)
             return taken, self._move(now)
         if not wait:
             return Refused(ticket, "full"), []
+        self.bytes += len(value)
         self._putters.stand(ticket, _Putter(value, priority), until)
         return Waiting(ticket), []
 
@@ -166,20 +184,22 @@ class Queue:
         self.unfinished -= 1
         return self._join_all()
 
-    def join(self) -> Joined | Waiting:
-        """Wait until all that was put is done."""
+    def join(self, until: float | None = None) -> Joined | Waiting:
+        """Wait until all that was put is done; a dead letter is not waited for."""
         ticket = self._ticket()
         if not self.unfinished:
             return Joined(ticket)
-        self._joiners.stand(ticket, None)
+        self._joiners.stand(ticket, None, until)
         return Waiting(ticket)
 
     def shutdown(self, *, immediate: bool = False) -> list[Told]:
         """No more puts, and gets until it is empty; ``immediate``: what is in it is dropped and counts as done."""
         self.shut = True
+        self.bytes -= sum(len(putter.value) for putter in self._putters.values())
         told: list[Told] = [Refused(ticket, "shut") for ticket in self._putters.serve_all()]
         if immediate:
             self.unfinished -= min(self.unfinished, len(self._ready))
+            self.bytes -= sum(len(item.value) for _, _, item in self._ready)
             self._ready.clear()
         told += [Refused(ticket, "shut") for ticket in self._getters.serve_all()]
         return told + self._join_all()
@@ -192,6 +212,7 @@ class Queue:
         left = [entry for entry in self._ready if entry[2].id != id_]
         if len(left) == len(self._ready):
             return False, []
+        self.bytes -= sum(len(item.value) for _, _, item in self._ready if item.id == id_)
         heapq.heapify(left)
         self._ready = left
         self.unfinished -= min(self.unfinished, 1)
@@ -199,8 +220,11 @@ class Queue:
 
     def withdraw(self, ticket: Ticket) -> None:
         """Wait no longer. Unknown tickets are ignored: it was served, or is over."""
-        for line in (self._putters, self._getters, self._joiners):
-            line.leave(ticket)
+        putter = self._putters.leave(ticket)
+        if putter is not None:
+            self.bytes -= len(putter.value)
+        self._getters.leave(ticket)
+        self._joiners.leave(ticket)
 
     # --- at-least-once -----------------------------------------------------------------------------------------------
 
@@ -210,7 +234,16 @@ class Queue:
         Raises:
             QueueMisuse: it is not out, or has been handed to somebody else since.
         """
-        self._come_back(id_, deliveries)
+        self.bytes -= len(self._come_back(id_, deliveries).value)
+        return self._move(now)
+
+    def take_back(self, item: Item, *, now: float) -> list[Told]:
+        """This delivery has reached nobody: the item goes back to its place as if it had not been."""
+        if self._visible_after_s is None:
+            self.bytes += len(item.value)
+        elif self._out.pop(item.id, None) is None:
+            return []
+        self._make_ready(msgspec.structs.replace(item, deliveries=item.deliveries - 1))
         return self._move(now)
 
     def fail(self, id_: int, deliveries: int, *, now: float) -> list[Told]:
@@ -220,7 +253,7 @@ class Queue:
             QueueMisuse: as for ``acknowledge``.
         """
         self._put_back(self._come_back(id_, deliveries))
-        return self._move(now)
+        return [*self._join_all(), *self._move(now)]
 
     # --- time --------------------------------------------------------------------------------------------------------
 
@@ -228,20 +261,78 @@ class Queue:
         """When ``handle_timeout`` is due; None: not before another call."""
         while self._returns and not self._is_out(*self._returns[0][1:]):
             heapq.heappop(self._returns)
-        found = [self._putters.next_deadline(), self._getters.next_deadline()]
+        found = [line.next_deadline() for line in (self._putters, self._getters, self._joiners)]
         if self._returns:
             found.append(self._returns[0][0])
         return min((deadline for deadline in found if deadline is not None), default=None)
 
     def handle_timeout(self, now: float) -> list[Told]:
         """End the waits whose time is over, and take back what was out too long; a call too early does nothing."""
-        told: list[Told] = [Refused(ticket, "full") for ticket in self._putters.over(now)]
+        told: list[Told] = []
+        for ticket in self._putters.due(now):
+            self.withdraw(ticket)
+            told.append(Refused(ticket, "full"))
+        told += [Refused(ticket, "late") for ticket in self._joiners.over(now)]
         told += [Refused(ticket, "empty") for ticket in self._getters.over(now)]
         while self._returns and self._returns[0][0] <= now:
             _, id_, deliveries = heapq.heappop(self._returns)
             if self._is_out(id_, deliveries):
                 self._put_back(self._come_back(id_, deliveries))
-        return told + self._move(now)
+        return told + self._join_all() + self._move(now)
+
+    # --- keeping -----------------------------------------------------------------------------------------------------
+
+    @property
+    def out(self) -> int:
+        """Items that are out."""
+        return len(self._out)
+
+    @property
+    def waiting(self) -> int:
+        """How many wait, for whatever."""
+        return len(self._putters) + len(self._getters) + len(self._joiners)
+
+    def is_fresh(self) -> bool:
+        """Whether it is as a new one."""
+        return not (self._ready or self._out or self.dead or self.unfinished or self.shut or self.waiting)
+
+    def state(self) -> QueueState:
+        """All of it, to be kept."""
+        return QueueState(
+            [item for _, _, item in sorted(self._ready, key=lambda entry: entry[:2])],
+            [(item, self._return_of(item)) for item in self._out.values()],
+            list(self.dead.values()),
+            self.unfinished,
+            self.shut,
+            [(ticket, putter.value, putter.priority, until) for ticket, putter, until in self._putters.state()],
+            [(ticket, until) for ticket, _, until in self._getters.state()],
+            [(ticket, until) for ticket, _, until in self._joiners.state()],
+            self._last_ticket,
+            self._last_id,
+        )
+
+    def be(self, state: QueueState) -> None:
+        """Be what was kept; for a new queue with the same bounds."""
+        for item in state.ready:
+            self._make_ready(item)
+        for item, returns in state.out:
+            self._out[item.id] = item
+            if returns is not None:
+                heapq.heappush(self._returns, (returns, item.id, item.deliveries))
+        self.dead = {item.id: item for item in state.dead}
+        self.unfinished, self.shut = state.unfinished, state.shut
+        for ticket, value, priority, until in state.putters:
+            self._putters.stand(ticket, _Putter(value, priority), until)
+        for ticket, until in state.getters:
+            self._getters.stand(ticket, None, until)
+        for ticket, until in state.joiners:
+            self._joiners.stand(ticket, None, until)
+        self._last_ticket, self._last_id = state.last_ticket, state.last_id
+        values = [*state.ready, *state.dead, *(item for item, _ in state.out)]
+        self.bytes = sum(len(item.value) for item in values) + sum(len(value) for _, value, _, _ in state.putters)
+
+    def _return_of(self, item: Item) -> float | None:
+        return next((when for when, id_, count in self._returns if (id_, count) == (item.id, item.deliveries)), None)
 
     # --- inside ------------------------------------------------------------------------------------------------------
 
@@ -270,6 +361,8 @@ class Queue:
             self._out[item.id] = item
             if self._visible_after_s < math.inf:
                 heapq.heappush(self._returns, (now + self._visible_after_s, item.id, item.deliveries))
+        else:
+            self.bytes -= len(item.value)
         return Delivered(ticket, item)
 
     def _come_back(self, id_: int, deliveries: int) -> Item:
@@ -280,6 +373,7 @@ class Queue:
     def _put_back(self, item: Item) -> None:
         if item.deliveries >= self._most_deliveries:
             self.dead[item.id] = item
+            self.unfinished -= min(self.unfinished, 1)
         else:
             self._make_ready(item)
 

@@ -65,6 +65,11 @@ class Line(Generic[T]):
         """What they are there for, in order."""
         return self._waiting.values()
 
+    def state(self) -> list[tuple[Ticket, T, float | None]]:
+        """Everybody in order, with what they are there for and their limit: what ``stand`` takes."""
+        limits = {ticket: until for until, ticket in self._limits}
+        return [(ticket, what, limits.get(ticket)) for ticket, what in self._waiting.items()]
+
     def __getitem__(self, ticket: Ticket) -> T:
         return self._waiting[ticket]
 
