@@ -30,10 +30,13 @@ from holdfast.agent.keyring import Keyring
 from holdfast.agent.metrics import Metrics
 from holdfast.agent.network import Bound
 from holdfast.agent.plan import own_account
+from holdfast.agent.plans_desk import PlansDesk
 from holdfast.agent.principals_desk import PrincipalsDesk
+from holdfast.agent.recorded import Recorded, RecordedClock
 from holdfast.agent.recover import Recovery
 from holdfast.agent.service import Service
 from holdfast.agent.trim import keep_large_blocks_apart
+from holdfast.coordination.plans import Plans
 from holdfast.errors import HoldfastError, IdentityError, SettingsError, StorageError
 from holdfast.jobs.admission import Admission
 from holdfast.jobs.stimuli import StopAsked
@@ -47,6 +50,7 @@ from holdfast.wire.messages import ErrorCode
 
 if TYPE_CHECKING:
     from holdfast.config import Settings
+    from holdfast.coordination.plan_records import Order
 
 STOP_S: Final = 8.0
 """An agent that was told to end has ended after this, whatever its jobs do."""
@@ -131,7 +135,9 @@ class _App:
             return CANNOT_SERVE
         self._audit = self._open_audit()
         try:
-            journal = self._open_journal(loop)
+            journal = self._journal = self._open_journal(loop)
+            self._clock = RecordedClock(journal)
+            plans = self._recorded_plans()
         except StorageError as exc:
             _say(f"{exc} ({exc.path}); nothing was started and nothing was changed: see docs/howto/troubleshooting.md")
             if keeper_fd is not None:
@@ -149,7 +155,6 @@ class _App:
             now_unix_s=time.time,
             log=_say,
         )
-        self._journal = journal
         recovery = Recovery(board)
         board.on_keeper_word = recovery.keeper_said
         board.on_keeper_closed = self._keeper_closed
@@ -165,6 +170,7 @@ class _App:
         service.on_shutdown = self._stop
         service.housekeeping = Housekeeping(board, self._settings)
         service.housekeeping.start()
+        self._plans = self._serve_plans(plans)
         gc.collect()
         gc.freeze()  # what is here now stays; the collector need not look at it again
         gc.set_threshold(COLLECT_AFTER, 20, 20)
@@ -241,6 +247,7 @@ class _App:
         gauges = {
             "clients": len(service.peers),
             "jobs": len(board.jobs),
+            "plans": self._plans.waiting,
             "shims": len(board.crew.shims),
             "spool_bytes": board.journal.spool_bytes(),
             **{f"network_{name.removesuffix('_now')}_open": number for name, number in now.items()},
@@ -261,6 +268,20 @@ class _App:
             on_group=on_group,
             flush=self._flush,
         )
+
+    def _recorded_plans(self) -> tuple[Plans, Recorded[Order]]:
+        """The plans of the agent before, and where what happens to them is recorded."""
+        machine = Plans()
+        recorded = Recorded("plans", machine, self._journal, loop=self._loop, clock=self._clock, log=_say)
+        recorded.restore()
+        return machine, recorded
+
+    def _serve_plans(self, plans: tuple[Plans, Recorded[Order]]) -> PlansDesk:
+        machine, self._recorded = plans
+        desk = PlansDesk(self._service, machine, self._recorded, self._keys.known_as)
+        self._recorded.on_effect = desk.ordered
+        desk.recover()
+        return desk
 
     def _flush(self, journal_fd: int) -> None:
         """What is to survive a power failure does so together with the record of who asked for it."""
@@ -335,13 +356,12 @@ class _App:
             peer.tick(now)
         if not self._embedded:
             return
-        busy = bool(
-            self._board.jobs or self._service.peers or self._bound.tls or self._bound.missing or self._bound.metrics
-        )
+        needed = self._board.jobs or self._service.peers or self._plans.waiting
+        busy = bool(needed or self._bound.tls or self._bound.missing or self._bound.metrics)
         if busy or self._idle_since is None:
             self._idle_since = None if busy else now
         elif now - self._idle_since >= self._settings.idle_exit_s:
-            _say(f"no jobs and no clients for {self._settings.idle_exit_s:g} s: leaving")
+            _say(f"no jobs, no plans and no clients for {self._settings.idle_exit_s:g} s: leaving")
             self._stopping.set()
 
     # --- end ---------------------------------------------------------------------------------------------------------
@@ -366,6 +386,8 @@ class _App:
         if service.housekeeping is not None:
             service.housekeeping.close()
         board.crew.bye()
+        self._plans.close()
+        self._recorded.keep_snapshot()
         board.close()
         try:
             self._keys.principals.save()

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from holdfast.agent.access import Principal, Role
 from holdfast.agent.enrolment import OpenInvitation
 from holdfast.agent.stranger import Handshake
 from holdfast.errors import IdentityError, StorageError
@@ -78,6 +79,15 @@ class Keyring:
         Revoked principals are given, too; ``active`` tells.
         """
         return None if certificate is None else self.principals.of_certificate(certificate)
+
+    def known_as(self, who: Principal) -> Principal | None:
+        """Somebody as they are known now; None: their key was revoked, or their name is another key's."""
+        if who.kind == "unix":
+            return who
+        enrolled = self.principals.named(who.name)
+        if enrolled is None or not enrolled.active or enrolled.fingerprint != who.fingerprint:
+            return None
+        return msgspec.structs.replace(who, role=Role(enrolled.role))
 
     # --- enrolment ---------------------------------------------------------------------------------------------------
 

@@ -74,11 +74,19 @@ class Cargo(msgspec.Struct, frozen=True):
     body: bytes
 
 
+class Clock(Protocol):
+    """Seconds that never go back."""
+
+    def now(self) -> float: ...
+
+
 class Recorder(Protocol):
     """Writes events of the machine before they are applied (``agent.recorded``)."""
 
+    @property
+    def clock(self) -> Clock: ...
+
     def record(self, event: bytes, *, power: bool = False, refused: Callable[[StorageError], None]) -> None: ...
-    def now(self) -> float: ...
 
 
 class PlanStarts:
@@ -299,7 +307,7 @@ class PlanStarts:
     def _wait_s(self) -> float | None:
         arm, waits = self._machine.deadlines(), []
         if arm.until is not None:
-            waits.append(arm.until - self._recorder.now())
+            waits.append(arm.until - self._recorder.clock.now())
         if arm.unix_s is not None:
             waits.append(arm.unix_s - self._board.unix_s())
         return min(waits, default=None)

@@ -6,7 +6,8 @@ Rules of this module:
   finds nothing.
 * A plan is refused at once where its command may not be started by its maker now; whether it may when its time comes is
   asked again then.
-* Groups are everybody's: a line is for what all share. Changing one takes the right to change every plan in it.
+* Groups are shared, like locks: who may use their names may stand in their lines. Changing one takes the right to
+  change every plan in it.
 * The same id with the same command, group, series and dependencies is the same plan. When it is to start may differ:
   the first one holds, as with start keys.
 """
@@ -146,6 +147,8 @@ class PlansDesk:
         service = self._service
         caller = service.guard.caller(peer, request)
         self._check(request)
+        if request.group is not None:
+            caller.shares(request.group)
         spec, body = plans_of_runs.read_request(request.run, data)
         who, digest = caller.who, _digest(request, body_hash(body, spec))
         known = self._machine.named(who.name, request.id)
@@ -300,7 +303,7 @@ class PlansDesk:
         asked = each.asked
         due = [each.due_unix_s] if each.due_unix_s is not None else []
         if each.until is not None:
-            due.append(self._unix_s() + each.until - self._recorder.now())
+            due.append(self._unix_s() + each.until - self._recorder.clock.now())
         return PlanInfo(
             id=asked.id,
             state=_STATES[each.phase],

@@ -26,6 +26,7 @@ class FakeRecorder:
     def __init__(self, world: World, events: list[tuple[bytes, float]]) -> None:
         self._world = world
         self.machine = Machine()
+        self.clock = self
         self.desk: PlansDesk | None = None
         self.events = events
         self.power: list[bool] = []
@@ -363,6 +364,17 @@ def test_what_somebody_may_not_start_they_may_not_plan(planning: Planning) -> No
     assert planning.refused(planning.plan(client=viewer), viewer)[0] == ErrorCode.FORBIDDEN
     assert planning.refused(planning.ask(m.Group("g", paused=True), client=viewer), viewer)[0] == ErrorCode.FORBIDDEN
     assert planning.events == []
+
+
+def test_a_runner_stands_in_no_line_but_those_of_the_policy(planning: Planning) -> None:
+    anna = planning.world.remote("anna@x", Role.RUNNER)
+    rules = '[principals."anna@x"]\nprofiles = ["p"]\nspaces = ["anna-"]\n[profiles.p]\nprogram = "/bin/do"\n'
+    planning.world.policy_path.write_text(rules)
+    planning.world.policy_path.chmod(0o600)
+    assert planning.add("a", "/bin/do", client=anna).state == "running"
+    assert planning.add("b", "/bin/do", client=anna, group="anna-line").state == "running"
+    assert planning.refused(planning.plan("c", "/bin/do", client=anna, group="gpu"), anna)[0] == ErrorCode.FORBIDDEN
+    assert planning.refused(planning.plan("d", "/bin/else", client=anna), anna)[0] == ErrorCode.FORBIDDEN
 
 
 def test_whether_they_may_is_decided_when_its_time_comes(planning: Planning) -> None:
