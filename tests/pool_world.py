@@ -47,8 +47,14 @@ class PoolWorld:
         self.prints: list[tuple[int, bytes]] = []
         self.is_over = False
         self._runs = 0
-        self._variables = settings.variables(self.coder, name="test", sys_path=(), argv=())
-        self.pool = Pool(self, settings.schedule(), pickles=settings.pickles, takes_prints=settings.output == "inherit")
+        self._variables = settings.variables(self.coder, sys_path=(), argv=())
+        self.pool = Pool(
+            self,
+            settings.schedule(),
+            pickles=settings.pickles,
+            takes_prints=settings.output == "inherit",
+            grows=settings.grows,
+        )
         self.world.run(lambda: self.world.session.welcome)
 
     # --- the caller's side -------------------------------------------------------------------------------------------

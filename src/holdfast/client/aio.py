@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from typing import Unpack
 
     from holdfast.client.calls import JobOptions
+    from holdfast.client.functions.aio_executor import Executor
+    from holdfast.client.functions.settings import Kind, Results
 
 
 def connect(
@@ -199,6 +201,67 @@ class Host(HostBase[Connection]):
             page = await self._connection.call(self._page(found, all=all, limit=limit, label=label, prefix=prefix))
             more = self._take_page(found, page, limit)
         return found
+
+    def executor(
+        self,
+        workers: int | None = None,
+        *,
+        kind: Kind = "processes",
+        initializer: Callable[..., object] | None = None,
+        initargs: tuple[Any, ...] = (),
+        max_tasks_per_child: int | None = None,
+        results: Results | None = None,
+        timeout: float | None = None,
+        cwd: str | None = None,
+        env: Mapping[str, str] | None = None,
+        name: str | None = None,
+        output: Literal["inherit", "keep"] = "inherit",
+    ) -> Executor:
+        """A pool of workers on this host: a ``concurrent.futures.Executor``.
+
+        Workers are jobs, started when calls need them, with the label ``pool NAME``. A worker that dies fails only the
+        calls that it had begun; another one takes its place.
+
+        Args:
+            workers: Most processes, threads or coroutines; None: one process for each processor of the host, 32
+                threads, 1 000 coroutines.
+            kind: ``"processes"``: one call at a time in each of them, for computing. ``"threads"``: one process with
+                threads, for waiting. ``"coroutines"``: one process with a loop, for ``async def`` functions.
+            initializer: Called in each worker (each thread) before anything else; if it fails the pool is broken.
+            initargs: Its arguments.
+            max_tasks_per_child: Calls after which a process is replaced.
+            results: What comes back: ``"plain"``: None, bool, int, float, str, bytes and lists, tuples, dicts and sets
+                of these; ``"pickle"``: anything, which lets the host run code in this program. None: ``"pickle"`` on
+                ``local``, else ``"plain"``.
+            timeout: Seconds that each call may take, unless ``options`` says otherwise.
+            cwd: Directory of the workers.
+            env: Variables for them beside the basic ones.
+            name: Of the pool; None: process id and a number.
+            output: ``"inherit"``: what workers print appears on this program's standard output and standard error;
+                ``"keep"``: it stays on the host, as the output of their jobs.
+
+        Raises:
+            ValueError: a number out of its range.
+            CallRefused: the initializer cannot be sent, or this host cannot run functions for this program.
+        """
+        from holdfast.client.functions.aio_executor import Executor
+        from holdfast.client.functions.opening import open_pool
+
+        parts = open_pool(
+            self,
+            workers=workers,
+            kind=kind,
+            initializer=initializer,
+            initargs=initargs,
+            max_tasks_per_child=max_tasks_per_child,
+            results=results,
+            timeout=timeout,
+            cwd=cwd,
+            env=env,
+            name=name,
+            output=output,
+        )
+        return Executor(self._connection, *parts)
 
     async def status(self) -> StatusAnswer:
         """What the agent is and does: processes, places, counts."""

@@ -57,8 +57,17 @@ class HostBase(Generic[C]):
         """What the agent said of itself when it was connected last: host, software, boot id, roles."""
         return self._connection.welcome
 
+    @property
+    def is_local(self) -> bool:
+        """Whether this is the user's own agent on this machine."""
+        return self._connection.is_local
+
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.address}>"
+
+    def worker_request(self, args: Sequence[str], options: JobOptions, *, attach: bool = True) -> RunRequest:
+        """The request for a job that makes calls of functions."""
+        return self._run_request(args, attach=attach, stdin=False, options=options)
 
     def _run_request(
         self, args: Sequence[str | bytes] | str | bytes, *, attach: bool, stdin: bool, options: JobOptions

@@ -210,7 +210,7 @@ class Executor:
     @property
     def name(self) -> str:
         """Of the pool; its workers are jobs with the label ``pool NAME``."""
-        return self._settings.label
+        return self._settings.name
 
     @property
     def jobs(self) -> list[str]:
@@ -226,7 +226,7 @@ class Executor:
         await self.shutdown()
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self.name}: {self._settings.workers} {self._settings.kind}>"
+        return f"<{type(self).__name__} {self.name} of {self._settings.kind}>"
 
     def _submit(
         self,

@@ -17,7 +17,6 @@ import weakref
 from collections.abc import Callable, Iterable, Iterator
 from concurrent import futures
 from functools import partial
-from itertools import count
 from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
 
 from holdfast.client.functions import ends, exits
@@ -42,7 +41,6 @@ T = TypeVar("T")
 
 BATCH: Final = 256
 """Calls of a map that are handed over at once; the first few go earlier, so that workers begin."""
-_numbers = count(1)
 
 
 class Executor(futures.Executor):
@@ -107,7 +105,7 @@ class Executor(futures.Executor):
     @property
     def name(self) -> str:
         """Of the pool; its workers are jobs with the label ``pool NAME``."""
-        return self._settings.label
+        return self._settings.name
 
     @property
     def jobs(self) -> list[str]:
@@ -115,7 +113,7 @@ class Executor(futures.Executor):
         return [worker.job for worker in self._yard.pool.workers if worker.job is not None]
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self.name}: {self._settings.workers} {self._settings.kind}>"
+        return f"<{type(self).__name__} {self.name} of {self._settings.kind}>"
 
     def _submit(
         self,
@@ -185,7 +183,7 @@ class ThreadYard(Yard["Connection"]):
 
     def __init__(self, connection: Connection, coder: Coder, run: RunRequest, settings: PoolSettings) -> None:
         super().__init__(connection, coder, run, settings)
-        self._aside = Aside(f"holdfast {settings.label}")
+        self._aside = Aside(f"holdfast {settings.name}")
         self._over = threading.Event()
 
     # --- the executor's side -----------------------------------------------------------------------------------------
@@ -231,8 +229,3 @@ class ThreadYard(Yard["Connection"]):
         exits.forget(self)
         self._aside.close()
         self._over.set()
-
-
-def fresh_name(kind: str) -> str:
-    """A name for a pool that was given none."""
-    return f"{kind}-{next(_numbers)}"

@@ -74,19 +74,23 @@ class Pool:
         schedule: Sizes.
         pickles: Open pickles of results and exceptions.
         takes_prints: What workers print is fetched and handed on.
+        grows: There may be as many workers as the first one says that its host has processors.
 
     Attributes:
         broken: Why nothing is taken any more; None: all is well.
         closing: Nothing is taken any more because it was closed.
     """
 
-    def __init__(self, yard: Yard, schedule: Schedule[Task], *, pickles: bool, takes_prints: bool) -> None:
+    def __init__(
+        self, yard: Yard, schedule: Schedule[Task], *, pickles: bool, takes_prints: bool, grows: bool = False
+    ) -> None:
         self.broken: HoldfastError | None = None
         self.closing = False
         self._yard = yard
         self._schedule = schedule
         self._pickles = pickles
         self._takes_prints = takes_prints
+        self._grows = grows
         self._workers: dict[str, PoolWorker] = {}
         self._born = 0
         self._unready = 0
@@ -207,6 +211,9 @@ class Pool:
         if not worker.ready and worker.pipe.worker is not None:
             worker.ready = True
             self._unready = 0
+            if self._grows:
+                self._grows = False
+                self._schedule.workers = max(1, worker.pipe.worker.cpus)
             self._schedule.ready(lane)
             if worker.dismissed:
                 worker.pipe.end()

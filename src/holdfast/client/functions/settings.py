@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import msgspec
@@ -19,6 +19,8 @@ Results = Literal["plain", "pickle"]
 
 COROUTINES: Final = 1000
 """Calls that a pool of coroutines runs at a time, unless its maker says another number."""
+THREADS: Final = 32
+"""Threads of a pool of threads, unless its maker says another number: the most that ``concurrent.futures`` takes."""
 WORKERS_MOST: Final = 400
 """Processes of one pool: each takes two of the 1 024 streams of its connection."""
 THREADS_MOST: Final = 10_000
@@ -26,18 +28,16 @@ THREADS_MOST: Final = 10_000
 
 
 class PoolSettings(msgspec.Struct, frozen=True):
-    """Arguments of ``Host.executor``; see there."""
+    """Arguments of ``Host.executor``; see there. ``workers``: None: as many as the host has processors."""
 
-    workers: int
+    workers: int | None
     kind: Kind = "processes"
     initializer: Callable[..., object] | None = None
     initargs: tuple[Any, ...] = ()
     max_tasks_per_child: int | None = None
     results: Results = "plain"
     timeout: float | None = None
-    cwd: str | None = None
-    env: Mapping[str, str] | None = None
-    label: str = ""
+    name: str = ""
     output: Literal["inherit", "keep"] = "inherit"
 
     def check(self) -> None:
@@ -50,9 +50,9 @@ class PoolSettings(msgspec.Struct, frozen=True):
         most = WORKERS_MOST if self.kind == "processes" else THREADS_MOST
         if self.kind not in ("processes", "threads", "coroutines"):
             raise ValueError(f"kind is {self.kind!r}: it may be 'processes', 'threads' or 'coroutines'")
-        if self.workers <= 0:
+        if self.workers is not None and self.workers <= 0:
             raise ValueError("max_workers must be greater than 0")
-        if self.workers > most:
+        if self.workers is not None and self.workers > most:
             raise ValueError(f"{self.workers} workers; a pool of {self.kind} may have {most}")
         if self.initializer is not None and not callable(self.initializer):
             raise TypeError("initializer must be a callable")
@@ -68,6 +68,18 @@ class PoolSettings(msgspec.Struct, frozen=True):
         check_limit(self.timeout)
 
     @property
+    def at_once(self) -> int:
+        """Calls that one worker runs at a time."""
+        if self.kind == "processes":
+            return 1
+        return self.workers or (COROUTINES if self.kind == "coroutines" else THREADS)
+
+    @property
+    def grows(self) -> bool:
+        """The first worker tells how many there may be."""
+        return self.kind == "processes" and self.workers is None
+
+    @property
     def pickles(self) -> bool:
         """Pickles of results and exceptions are opened here."""
         return self.results == "pickle"
@@ -75,10 +87,10 @@ class PoolSettings(msgspec.Struct, frozen=True):
     def schedule(self) -> Schedule[Task]:
         """An empty line and no lanes, of these sizes."""
         if self.kind == "processes":
-            return Schedule(workers=self.workers, most_calls=self.max_tasks_per_child)
-        return Schedule(workers=1, slots=self.workers, most_calls=self.max_tasks_per_child)
+            return Schedule(workers=self.workers or 1, most_calls=self.max_tasks_per_child)
+        return Schedule(workers=1, slots=self.at_once, most_calls=self.max_tasks_per_child)
 
-    def variables(self, coder: Coder, *, name: str, sys_path: tuple[str, ...], argv: tuple[str, ...]) -> dict[str, str]:
+    def variables(self, coder: Coder, *, sys_path: tuple[str, ...], argv: tuple[str, ...]) -> dict[str, str]:
         """The environment of a worker.
 
         Raises:
@@ -91,23 +103,17 @@ class PoolSettings(msgspec.Struct, frozen=True):
             first = FirstCall(coder.function(self.initializer), flags, arguments)
         setup = WorkerSetup(
             kind=self.kind,
-            at_once=1 if self.kind == "processes" else self.workers,
+            at_once=self.at_once,
             pickles=self.pickles,
             sys_path=sys_path,
             argv=argv,
-            name=name,
+            name=self.name,
         )
-        return {**(self.env or {}), **environment(setup, first)}
+        return environment(setup, first)
 
 
 def command(worker: tuple[str, ...], last: str = POOL) -> list[str]:
-    """The command line of a worker, from how the agent says that it begins.
-
-    Raises:
-        ValueError: the agent runs no functions.
-    """
-    if not worker:
-        raise ValueError("this agent runs no functions: it is too old")
+    """The command line of a worker, from how the agent says that it begins."""
     return [*worker, last]
 
 

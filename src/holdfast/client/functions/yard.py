@@ -49,7 +49,13 @@ class Yard(Generic[D]):
         self._coder = coder
         self._run = run
         self.later = connection.later
-        self.pool = Pool(self, settings.schedule(), pickles=settings.pickles, takes_prints=settings.output == "inherit")
+        self.pool = Pool(
+            self,
+            settings.schedule(),
+            pickles=settings.pickles,
+            takes_prints=settings.output == "inherit",
+            grows=settings.grows,
+        )
 
     # --- what the drivers do in their own ways -----------------------------------------------------------------------
 
