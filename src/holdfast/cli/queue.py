@@ -137,23 +137,35 @@ def drain(session: Session, group: str, no_wait: bool, timeout: float | None) ->
 
     Plans that repeat stay, and do not start before that. Those that have failed do not count.
     """
-    until = None if timeout is None else time.monotonic() + timeout
+    opens = f"`holdfast queue resume {group}` opens it again"
     with session.connect() as host:
         plans = HostPlans(host)
         info = plans.change_group(group, drain=True)
+        if no_wait:
+            return exit_codes.OK
         if info.paused and not _empty(info):
             session.voice.say(f"group {group} is paused, so it does not empty before it is resumed")
-        wait_s = LOOK_LEAST_S
-        while not no_wait and not _empty(info):
-            if until is not None and time.monotonic() >= until:
-                session.voice.error(f"group {group} is not empty yet: {_left(info)}; it takes no more plans")
-                return exit_codes.TIME_LIMIT
-            time.sleep(wait_s if until is None else min(wait_s, max(0.0, until - time.monotonic())))
-            wait_s = min(LOOK_MOST_S, wait_s * 1.5)
-            info = next((each for each in plans.groups() if each.name == group), GroupInfo(group))
-    if not no_wait:
-        session.voice.note(f"group {group} is empty; it takes no plans before `holdfast queue resume {group}`")
+        try:
+            info = _until_empty(plans, info, timeout)
+        except KeyboardInterrupt:
+            session.voice.error(f"group {group} takes no more plans, and was not waited for; {opens}")
+            return exit_codes.INTERRUPTED
+    if not _empty(info):
+        session.voice.error(f"group {group} is not empty yet: {_left(info)}; it takes no more plans, and {opens}")
+        return exit_codes.TIME_LIMIT
+    session.voice.note(f"group {group} is empty; {opens}")
     return exit_codes.OK
+
+
+def _until_empty(plans: HostPlans, info: GroupInfo, timeout: float | None) -> GroupInfo:
+    """The group as it is when it is empty, or when the time is over."""
+    until = None if timeout is None else time.monotonic() + timeout
+    wait_s = LOOK_LEAST_S
+    while not _empty(info) and (until is None or time.monotonic() < until):
+        time.sleep(wait_s if until is None else min(wait_s, max(0.0, until - time.monotonic())))
+        wait_s = min(LOOK_MOST_S, wait_s * 1.5)
+        info = next((each for each in plans.groups() if each.name == info.name), GroupInfo(info.name))
+    return info
 
 
 @command.command(cls=AgentVerb, name="retry", short_help="Start failed plans again.")
