@@ -291,6 +291,15 @@ def test_not_starting_is_not_ending_well(world: World, how: str) -> None:
     assert (second.phase, second.why) == ("failed", f"build, which it was to come after, was {how}")
 
 
+def test_what_failed_a_moment_ago_does_not_fire(world: World) -> None:
+    world.add("build", at_unix_s=UNIX_S + 5, skip_missed=True)
+    series = world.add(plans=(1,), every_s=10.0, at_unix_s=UNIX_S + 5)
+    delayed = world.add(plans=(1,), at_unix_s=UNIX_S + 5, delay_s=7.0)
+    assert world.later(1000) == []
+    assert (series.phase, series.next, series.missed) == ("failed", 0, 0)
+    assert (delayed.phase, delayed.waits_at, delayed.until) == ("failed", True, 107.0)
+
+
 def test_a_job_that_failed(world: World) -> None:
     plan, both = world.add(jobs=("abc",)), world.add(jobs=("abc",), plans=(1,))
     world.happen(JobEnded(unix_s=world.unix_s, job="abc", why="job abc failed"))
