@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import queue
 import subprocess
+import sys
 import threading
 from typing import Literal
 
@@ -333,3 +334,14 @@ class QueueFull(CoordinationError, queue.Full):
 
 class QueueEmpty(CoordinationError, queue.Empty):
     """Nothing in the queue, now or until the time was over."""
+
+
+if sys.version_info >= (3, 13):
+
+    class QueueShutDown(CoordinationError, queue.ShutDown):
+        """The queue was shut down: it takes no more items, and has none left to give."""
+
+else:
+
+    class QueueShutDown(CoordinationError):
+        """The queue was shut down: it takes no more items, and has none left to give."""

@@ -24,13 +24,20 @@ from holdfast.wire.messages import (
     InviteAnswer,
     JobAnswer,
     JobsAnswer,
+    LeaseInfo,
+    Leases,
+    LeasesAnswer,
     Leftovers,
     LeftoversAnswer,
     List,
+    ObjectState,
+    ObjectStateAnswer,
     Principals,
     PrincipalsAnswer,
     Prune,
     PruneAnswer,
+    Renew,
+    RenewAnswer,
     Request,
     ResultAnswer,
     Retry,
@@ -264,6 +271,11 @@ def signal(job: str, signum: int, scope: Literal["main", "group", "tree"]) -> Ca
     return Call(Signal(job, signum, scope), _done, repeatable=False)
 
 
+def signal_again(job: str, signum: int) -> Call[DoneAnswer]:
+    """Send a signal that does no more harm twice than once; after a cut it is sent again."""
+    return Call(Signal(job, signum, "main"), _done, if_repeated={ErrorCode.STATE: DoneAnswer(JobState.DONE)})
+
+
 def stop(job: str, grace: float | None) -> Call[DoneAnswer]:
     """TERM, the grace period, KILL; answered at once."""
     return Call(Stop(job, grace), _done)
@@ -319,6 +331,21 @@ def revoke(principal: str, *, jobs: bool) -> Call[RevokeAnswer]:
 def shutdown(*, jobs: bool) -> Call[DoneAnswer]:
     """End the agent; that the link breaks is an answer, too."""
     return Call(Shutdown(jobs), _done, repeatable=False, if_lost=DoneAnswer(text="the agent has left"))
+
+
+def renew(ttl_s: float) -> Call[RenewAnswer]:
+    """All leases of this client process last so long from now on."""
+    return Call(Renew(ttl_s), lambda header: decode(header, RenewAnswer))
+
+
+def object_state(name: str) -> Call[ObjectStateAnswer]:
+    """What a shared object is and holds."""
+    return Call(ObjectState(name), lambda header: decode(header, ObjectStateAnswer))
+
+
+def leases(name: str | None) -> Call[tuple[LeaseInfo, ...]]:
+    """Everything that is held or waited for."""
+    return Call(Leases(name), lambda header: decode(header, LeasesAnswer).leases)
 
 
 def _done(header: bytes) -> DoneAnswer:

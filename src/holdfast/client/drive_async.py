@@ -119,6 +119,16 @@ class Connection:
         return connection
 
     @property
+    def socket_path(self) -> str:
+        """The agent's socket, where it has one on this machine; else empty."""
+        return self._connector.path
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether it was closed for good."""
+        return self._closed
+
+    @property
     def welcome(self) -> Welcome:
         """What the agent said of itself at the last greeting."""
         welcome = self._session.welcome

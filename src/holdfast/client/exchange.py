@@ -117,6 +117,9 @@ class Exchange:
     def answered(self, stream: int, header: bytes) -> None:
         """RES on a stream of this exchange."""
 
+    def answer_body(self, stream: int, body: bytes) -> None:
+        """The body of the RES that ``answered`` is about to tell; only called where there is one."""
+
     def failed(self, stream: int, failure: Failure) -> None:
         """ERR on a stream of this exchange."""
         self.fail(failure_error(failure))

@@ -8,8 +8,10 @@ from typing import Final
 from holdfast.errors import (
     Conflict,
     HoldfastError,
+    LeaseLost,
     LimitExceeded,
     NotFound,
+    NotHeld,
     OffsetGone,
     Refused,
     Unauthorized,
@@ -36,5 +38,9 @@ def failure_error(failure: Failure) -> HoldfastError:
     code = failure.code
     if code == ErrorCode.OFFSET_GONE and failure.first is not None:
         return OffsetGone(failure.text, first=failure.first)
+    if code == ErrorCode.NOT_HOLDER:
+        return NotHeld(failure.text)
+    if code == ErrorCode.LEASE_LOST:
+        return LeaseLost(failure.text)
     kind = _KINDS.get(code) or _BY_HUNDRED.get(code // 100, Refused)
     return kind(failure.text, code=code, retry_after_s=failure.retry_after_s, ran=failure.ran)

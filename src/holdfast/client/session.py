@@ -409,6 +409,8 @@ class Session:
                 if (exchange := self._owner(stream)) is not None:
                     del self._streams[stream]
                     self._backoff.progress()
+                    if event.body:
+                        exchange.answer_body(stream, event.body)
                     exchange.answered(stream, event.header)
             case Failed(stream=stream):
                 if (exchange := self._owner(stream)) is not None:

@@ -1,0 +1,247 @@
+"""Where blocking handles ask: one desk a connection, which keeps the lease of all that was got through it.
+
+Rules:
+
+* An operation is one request and its answer. Ctrl-C while it waits withdraws it: nothing is held by somebody who does
+  not know.
+* A thread of the desk renews the lease while anything is open. It is a daemon, and ends when there is nothing.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final, TypeVar
+from weakref import WeakKeyDictionary
+
+from holdfast.client import calls
+from holdfast.client.coordination import asks
+from holdfast.client.coordination.asks import Ask
+from holdfast.client.coordination.exchange import AskExchange
+from holdfast.client.coordination.ledger import Holding, Ledger, fresh_owner
+from holdfast.errors import ClosedError, DeadlineExceeded, HoldfastError, LeaseLost, NotFound
+from holdfast.wire.messages import ObjectAsked
+
+if TYPE_CHECKING:
+    from holdfast.client.drive_threads import Connection
+    from holdfast.client.session import Session
+
+T = TypeVar("T")
+
+SLACK_S: Final = 1.0
+"""How much later than the agent's limit we give up on our own: it is the agent's word that counts, if it can be had."""
+LOCK_BACK_S: Final = 5.0
+"""How long Ctrl-C in a wait for a condition waits for its lock."""
+
+_desks: Final[WeakKeyDictionary[Connection, Desk]] = WeakKeyDictionary()
+_making: Final = threading.Lock()
+_thread: Final = threading.local()
+
+
+def desk_of(connection: Connection) -> Desk:
+    """The desk of a connection."""
+    desk = _desks.get(connection)
+    if desk is None:
+        with _making:
+            desk = _desks.setdefault(connection, Desk(connection))
+    return desk
+
+
+def owner() -> int:
+    """The number of this thread (or greenlet)."""
+    number: int | None = getattr(_thread, "owner", None)
+    if number is None:
+        number = _thread.owner = fresh_owner()
+    return number
+
+
+def label() -> str:
+    """The name of this thread, for people."""
+    return threading.current_thread().name
+
+
+class Desk:
+    """See above."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+        self.ledger = Ledger()
+        self._mutex = threading.Lock()
+        self._keeper: threading.Thread | None = None
+        self._soon = threading.Event()
+
+    def use(self, name: str, what: ObjectAsked) -> None:
+        """Have an object open."""
+        if name not in self.ledger.opened:
+            self.ask(asks.open_object(name, what))
+            self.ledger.opened.add(name)
+            self._keep()
+
+    def ask_about(self, name: str, what: ObjectAsked, ask: Ask[T]) -> T:
+        """Ask something about an object; one that was forgotten meanwhile is made anew."""
+        self.use(name, what)
+        try:
+            return self.ask(ask)
+        except NotFound:
+            self.ledger.opened.discard(name)
+            self.use(name, what)
+            return self.ask(ask)
+
+    def ask(self, ask: Ask[T]) -> T:
+        """One request and its answer."""
+        return self.ask_numbered(ask)[1]
+
+    def ask_numbered(self, ask: Ask[T]) -> tuple[int, T]:
+        """One request: its number and its answer."""
+        ledger, connection = self.ledger, self.connection
+        asked_at = now_s()
+        request = ledger.numbered(ask)
+        exchange = AskExchange(ask, request)
+        with self._mutex:
+            ledger.waiting += 1
+        try:
+            connection.submit(exchange)
+            limit = None if ask.timeout_s is None else ask.timeout_s + SLACK_S
+            header, body = connection.wait(exchange, exchange.poll_answer, limit if ask.timeout_s else None)
+        except DeadlineExceeded:
+            self._give_up(exchange)
+            if ask.late is None:
+                raise
+            return request.number, ask.late()
+        except BaseException as error:
+            if isinstance(error, HoldfastError) and exchange.settled:
+                ledger.saw(request.number, asked_at=asked_at)
+                if isinstance(error, LeaseLost):
+                    self._lost(ledger.lose())
+            elif not ask.binding:
+                self._give_up(exchange)
+            else:
+                self._let_go(exchange)
+            raise
+        finally:
+            with self._mutex:
+                ledger.waiting -= 1
+            while ledger.dropped:
+                self._drop_next()
+        ledger.saw(request.number, asked_at=asked_at)
+        return request.number, ask.read(header, body)
+
+    # --- what is held ------------------------------------------------------------------------------------------------
+
+    def took(self, who: int, name: str, token: int, units: int, on_lost: Callable[[], None] | None) -> None:
+        """An owner of this process holds so much more."""
+        with self._mutex:
+            self.ledger.took(who, name, token, units, on_lost)
+
+    def gave(self, who: int, name: str, units: int) -> None:
+        """An owner of this process holds so much less."""
+        with self._mutex:
+            self.ledger.gave(who, name, units)
+
+    def check(self, who: int, name: str) -> None:
+        """See that what this owner holds is still ours.
+
+        Raises:
+            LeaseLost: it is not.
+        """
+        self._lost(self.ledger.check(now_s()))
+        holding = self.ledger.held.get((who, name))
+        if holding is not None and holding.lost:
+            raise LeaseLost(f"{name!r} was lost: this client was not heard of for longer than its lease")
+
+    # --- inside ------------------------------------------------------------------------------------------------------
+
+    def _give_up(self, exchange: AskExchange[T]) -> None:
+        """Nobody waits for this any more: what it has got, or will get, goes back."""
+        self.connection.drop(exchange)
+        self.ledger.unasked(exchange.request)
+        self._send(asks.withdraw(exchange.request.number))
+
+    def _let_go(self, exchange: AskExchange[T]) -> None:
+        """End the wait for a condition; its lock has to be held again before anybody goes on."""
+        self._send(asks.withdraw(exchange.request.number))
+        try:
+            self.connection.wait(exchange, exchange.poll_answer, LOCK_BACK_S)
+        except HoldfastError:
+            self._give_up(exchange)
+
+    def _send(self, ask: Ask[bool]) -> None:
+        """Ask without waiting for the answer; it will be asked for as long as the connection may come back."""
+        asked_at = now_s()
+        request = self.ledger.numbered(ask)
+        exchange = AskExchange(ask, request)
+
+        def act(session: Session) -> bool:
+            exchange.add_waiter(lambda: self.ledger.saw(request.number, asked_at=asked_at))
+            session.submit(exchange)
+            return True
+
+        try:
+            self.connection.enter(act)
+        except HoldfastError:
+            self.ledger.unasked(request)
+
+    def _drop_next(self) -> None:
+        try:
+            name = self.ledger.dropped.popleft()
+        except IndexError:
+            return  # another thread was faster
+        if name in self.ledger.opened:
+            self.ledger.opened.discard(name)
+            self._send(asks.drop(name))
+
+    def _lost(self, lost: list[Holding]) -> None:
+        if lost:
+            self.ledger.opened.clear()
+        for holding in lost:
+            if holding.on_lost is not None:
+                holding.on_lost()
+
+    def _keep(self) -> None:
+        with self._mutex:
+            if self._keeper is None:
+                name = f"holdfast lease {self.connection.address}"
+                self._keeper = threading.Thread(target=self._keep_lease, name=name, daemon=True)
+                self._keeper.start()
+
+    def _keep_lease(self) -> None:
+        ledger = self.ledger
+        while True:
+            self._soon.wait(max(0.01, min(ledger.renew_in_s(now_s()), ledger.ttl_s)))
+            with self._mutex:
+                if not ledger.is_needed or self._soon.is_set():
+                    self._keeper = None
+                    return
+            if ledger.renew_in_s(now_s()):
+                continue
+            asked_at = now_s()
+            try:
+                answer = self.connection.call(calls.renew(ledger.ttl_s), max(0.1, min(ledger.over_in_s(asked_at), 5.0)))
+            except ClosedError:
+                self._lost(ledger.lose())
+                with self._mutex:
+                    self._keeper = None
+                return
+            except HoldfastError:
+                self._lost(ledger.check(now_s()))
+                if not ledger.over_in_s(now_s()):
+                    self._soon.wait(ledger.ttl_s / 10)
+                continue
+            ledger.heard(asked_at=asked_at)
+            if not answer.known:
+                self._lost(ledger.lose())
+
+
+def now_s() -> float:
+    """Seconds of a clock that never goes back and, where there is one, goes on while the machine sleeps."""
+    return _now()
+
+
+if hasattr(time, "CLOCK_BOOTTIME"):
+
+    def _now() -> float:
+        return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+else:
+    _now = time.monotonic
