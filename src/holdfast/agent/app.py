@@ -25,6 +25,7 @@ from holdfast.agent.accept import Acceptor, login
 from holdfast.agent.board import Board
 from holdfast.agent.gate import Gate
 from holdfast.agent.guard import Guard
+from holdfast.agent.held import Held
 from holdfast.agent.housekeeping import Housekeeping
 from holdfast.agent.keyring import Keyring
 from holdfast.agent.metrics import Metrics
@@ -35,6 +36,7 @@ from holdfast.agent.principals_desk import PrincipalsDesk
 from holdfast.agent.recorded import Recorded, RecordedClock
 from holdfast.agent.recover import Recovery
 from holdfast.agent.service import Service
+from holdfast.agent.shared import Shared
 from holdfast.agent.trim import keep_large_blocks_apart
 from holdfast.coordination.plans import Plans
 from holdfast.errors import HoldfastError, IdentityError, SettingsError, StorageError
@@ -138,6 +140,8 @@ class _App:
             journal = self._journal = self._open_journal(loop)
             self._clock = RecordedClock(journal)
             plans = self._recorded_plans()
+            shared = Shared(journal, loop=loop, clock=self._clock, log=_say)
+            shared.restore()
         except StorageError as exc:
             _say(f"{exc} ({exc.path}); nothing was started and nothing was changed: see docs/howto/troubleshooting.md")
             if keeper_fd is not None:
@@ -155,6 +159,7 @@ class _App:
             now_unix_s=time.time,
             log=_say,
         )
+        held = Held(board, shared)
         recovery = Recovery(board)
         board.on_keeper_word = recovery.keeper_said
         board.on_keeper_closed = self._keeper_closed
@@ -166,11 +171,16 @@ class _App:
         board.crew.want(4)
         path = os.path.join(self._state_dir, "agent.sock")
         guard = self._guard = self._get_guard(loop)
-        service = self._service = Service(board, guard, agent_id=agent_id, host=board.host, socket_path=path, log=_say)
+        service = self._service = Service(
+            board, guard, held, agent_id=agent_id, host=board.host, socket_path=path, log=_say
+        )
         service.on_shutdown = self._stop
         service.housekeeping = Housekeeping(board, self._settings)
         service.housekeeping.start()
+        shared.start()
+        held.recover()
         self._plans = self._serve_plans(plans)
+        self._clock.keep()
         gc.collect()
         gc.freeze()  # what is here now stays; the collector need not look at it again
         gc.set_threshold(COLLECT_AFTER, 20, 20)
@@ -388,6 +398,8 @@ class _App:
         board.crew.bye()
         self._plans.close()
         self._recorded.keep_snapshot()
+        service.held.close()
+        service.held.shared.close()
         board.close()
         try:
             self._keys.principals.save()

@@ -55,17 +55,19 @@ class Peer(asyncio.BufferedProtocol):
         instance: The client process's id from HELLO; carries its leases over reconnects.
         who: Who it is, by the kernel's word or by a key; None: nobody has said yet.
         readers: Streams that read output.
+        heard_at: When bytes last came, in the loop's seconds.
         on_lost: Called once when the connection has ended, after the service knows.
     """
 
     __slots__ = (
         "_flushing", "_later", "_later_timer", "_loop", "_paused", "_paused_at", "_service", "_transport", "_warming",
-        "credentials", "instance", "link", "on_lost", "readers", "who",
+        "credentials", "heard_at", "instance", "link", "on_lost", "readers", "who",
     )  # fmt: skip
 
     def __init__(self, service: Service, credentials: Credentials | None, now: float) -> None:
         self.link = Link(Role.AGENT, now=now)
         self.instance = ""
+        self.heard_at = now
         self.who: Principal | None = None
         self.on_lost: Callable[[Peer], None] | None = None
         self.credentials = credentials
@@ -105,7 +107,8 @@ class Peer(asyncio.BufferedProtocol):
     def data_received(self, data: Chunk) -> None:
         """Take bytes of the client; nothing refers to ``data`` after the return."""
         self._service.counters["bytes_in"] += len(data)
-        self.link.receive_data(data, now=self._loop.time())
+        self.heard_at = self._loop.time()
+        self.link.receive_data(data, now=self.heard_at)
         self._handle_events()
 
     def eof_received(self) -> bool:

@@ -21,7 +21,7 @@ import traceback
 from collections import deque
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Final, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Final, Generic, Protocol, TypeVar, TypeVarTuple
 
 from holdfast.errors import ClosedError, StorageError
 from holdfast.store.writes import AppendLog, KeepSnapshot, SetMeta
@@ -37,7 +37,7 @@ SNAPSHOT_BYTES: Final = 8 * 1024 * 1024
 
 _E = TypeVar("_E")
 _E_co = TypeVar("_E_co", covariant=True)
-_T = TypeVar("_T")
+_Ts = TypeVarTuple("_Ts")
 OnRefused = Callable[[StorageError], None]
 
 
@@ -62,7 +62,7 @@ class RecordedClock:
         boottime: Seconds since the host's boot, including sleep.
 
     Attributes:
-        rebooted: The host was started again since the last event.
+        rebooted: The host was started again since the last event; told to every agent until one calls ``keep``.
     """
 
     def __init__(self, journal: JobJournal, boottime: Callable[[], float] | None = None) -> None:
@@ -70,12 +70,14 @@ class RecordedClock:
         until = journal.recorded_until()
         self._last = until or 0.0
         boot_id, _, offset = str(journal.meta(_CLOCK) or "").partition(" ")
+        self._journal = journal
         self.rebooted = until is not None and boot_id != journal.boot_id
-        if offset and not self.rebooted:
-            self._offset = float(offset)
-        else:
-            self._offset = self._last - self._boottime()
-            journal.submit((SetMeta(_CLOCK, f"{journal.boot_id} {self._offset!r}"),))
+        same_boot = boot_id == journal.boot_id
+        self._offset = float(offset) if same_boot else self._last - self._boottime()
+
+    def keep(self) -> None:
+        """Every machine has recorded that the host was away, if it was: from now on nobody is told so again."""
+        self._journal.submit((SetMeta(_CLOCK, f"{self._journal.boot_id} {self._offset!r}"),))
 
     def now(self) -> float:
         """Recorded seconds."""
@@ -88,11 +90,12 @@ class RecordedClock:
 class _Entry:
     """An event on its way."""
 
-    __slots__ = ("done", "error", "refused", "write")
+    __slots__ = ("done", "error", "refused", "then", "write")
 
-    def __init__(self, write: AppendLog, refused: OnRefused) -> None:
+    def __init__(self, write: AppendLog, refused: OnRefused, then: Callable[[], None] | None) -> None:
         self.write = write
         self.refused = refused
+        self.then = then
         self.done = False
         self.error: StorageError | None = None
 
@@ -108,6 +111,7 @@ class Recorded(Generic[_E]):
 
     Attributes:
         on_effect: Gets what events order, one by one, in order.
+        on_settled: Called after some events have happened, or were refused, and everybody was told.
         events: Events since the last snapshot.
     """
 
@@ -122,6 +126,7 @@ class Recorded(Generic[_E]):
         log: Callable[[str], None],
     ) -> None:
         self.on_effect: Callable[[_E], None] = lambda effect: None
+        self.on_settled: Callable[[], None] = lambda: None
         self.events = 0
         self.clock = clock
         self._name = name
@@ -157,15 +162,18 @@ class Recorded(Generic[_E]):
         self._applied = self._seq
         return self.events
 
-    def record(self, event: bytes, *, power: bool = False, refused: OnRefused) -> None:
+    def record(
+        self, event: bytes, *, power: bool = False, refused: OnRefused, then: Callable[[], None] | None = None
+    ) -> None:
         """Let this happen as soon as it is written; then ``on_effect`` gets what it orders.
 
         Args:
             event: In the machine's own terms.
             power: It is to survive a power failure before it happens. All that is recorded later waits for that.
             refused: Told instead, if it cannot be written: it has not happened.
+            then: Called when it has happened and what it orders was told.
         """
-        entry = self._next(event, refused)
+        entry = self._next(event, refused, then)
         if power:
             self._turn_over_now()
             self._submit([entry], power=True)
@@ -184,7 +192,7 @@ class Recorded(Generic[_E]):
             waits for that.
         """
         self._turn_over_now()
-        entry = self._next(event, refused)
+        entry = self._next(event, refused, None)
         return entry.write, partial(self._written, [entry])
 
     def now(self) -> float:
@@ -216,9 +224,9 @@ class Recorded(Generic[_E]):
 
     # --- inside ------------------------------------------------------------------------------------------------------
 
-    def _next(self, event: bytes, refused: OnRefused) -> _Entry:
+    def _next(self, event: bytes, refused: OnRefused, then: Callable[[], None] | None) -> _Entry:
         self._seq += 1
-        entry = _Entry(AppendLog(self._name, self._seq, self.clock.now(), event), refused)
+        entry = _Entry(AppendLog(self._name, self._seq, self.clock.now(), event), refused, then)
         self._going.append(entry)
         return entry
 
@@ -257,6 +265,7 @@ class Recorded(Generic[_E]):
                 self._happen(self._going.popleft())
         finally:
             self._draining = False
+        self.on_settled()
 
     def _happen(self, entry: _Entry) -> None:
         write = entry.write
@@ -272,6 +281,8 @@ class Recorded(Generic[_E]):
         else:
             for effect in effects:
                 self._safely(self.on_effect, effect)
+            if entry.then is not None:
+                self._safely(entry.then)
         if self.events >= SNAPSHOT_EVENTS or self._bytes >= max(SNAPSHOT_BYTES, self._kept_bytes):
             self.keep_snapshot()
 
@@ -283,12 +294,12 @@ class Recorded(Generic[_E]):
             self._log(f"{self._name}: event {event[:200]!r} failed\n{traceback.format_exc()}")
             return None
 
-    def _safely(self, call: Callable[[_T], None], about: _T) -> None:
+    def _safely(self, call: Callable[[*_Ts], None], *about: *_Ts) -> None:
         """A mistake in one consequence must not cost the others theirs."""
         try:
-            call(about)
+            call(*about)
         except Exception:
-            self._log(f"{self._name}: {type(about).__name__} was not carried out\n{traceback.format_exc()}")
+            self._log(f"{self._name}: a consequence failed\n{traceback.format_exc()}")
 
 
 def _boottime() -> float:

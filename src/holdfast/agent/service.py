@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from holdfast import __version__
 from holdfast.agent.board import Board
+from holdfast.agent.coordination_desk import CoordinationDesk
 from holdfast.agent.jobs_desk import JobsDesk
 from holdfast.agent.live import LiveJob
 from holdfast.agent.lookup import Lookup
@@ -60,6 +61,7 @@ from holdfast.wire.messages import (
 if TYPE_CHECKING:
     from holdfast.agent.accept import Acceptor
     from holdfast.agent.guard import Guard
+    from holdfast.agent.held import Held
     from holdfast.agent.housekeeping import Housekeeping
 
 
@@ -73,6 +75,7 @@ class Service:
         self,
         board: Board,
         guard: Guard,
+        held: Held,
         *,
         agent_id: str,
         host: str,
@@ -81,6 +84,7 @@ class Service:
     ) -> None:
         self.board = board
         self.guard = guard
+        self.held = held
         self.journal = board.journal
         self.loop = board.loop
         self.log = log
@@ -138,6 +142,7 @@ class Service:
             plans.Groups: _not_answered,
             Dial: _not_answered,
         }
+        self.sharing = CoordinationDesk(self, held.shared)
         self.housekeeping: Housekeeping | None = None
         self.acceptor: Acceptor | None = None
         self.metrics_url = ""
@@ -181,6 +186,7 @@ class Service:
         for owner, stream in [key for key in self._leases if key[0] is peer]:
             self.detach(owner, stream)
         self.stdin.peer_gone(peer)
+        self.sharing.peer_gone(peer)
         self.guard.disconnected(peer)
 
     def stream_gone(self, peer: Peer, stream: int) -> None:
@@ -197,6 +203,7 @@ class Service:
         self._drop_wait(peer, stream)
         self.detach(peer, stream)
         self.stdin.stream_gone(peer, stream)
+        self.sharing.stream_gone(peer, stream)
 
     def attach(self, peer: Peer, stream: int, live: LiveJob) -> None:
         """This stream holds the lease of a job that is not done."""
@@ -307,6 +314,7 @@ class Service:
             self.stdin.ready(live)
         elif notify.kind == "done":
             assert notify.receipt is not None
+            self.held.job_done(live, notify.receipt)
             self._finished(live, notify.receipt)
 
     def _finished(self, live: LiveJob, receipt: Receipt) -> None:

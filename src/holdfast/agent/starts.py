@@ -75,7 +75,8 @@ class Starts:
                 ran="unknown",
             )
         decision = caller.start(spec, body)
-        ask_journal = run.user_key or not decision.allowed  # what runs already is theirs, whatever they may start now
+        # What runs already is theirs, whatever they may start or hold now.
+        ask_journal = run.user_key or not decision.allowed or run.hold is not None
         if self._known_key(peer, stream, run, key, digest, ask_journal=ask_journal):
             return
         if not decision.allowed:
@@ -85,6 +86,8 @@ class Starts:
         plan.account(spec.user, spec.groups)
         if self._service.read_only is not None:
             raise Refused(self._service.read_only, code=ErrorCode.JOURNAL_FAILED)
+        if run.hold is not None:
+            spec = self._service.held.claim(self._service.sharing.instance_of(peer), run.hold, spec)
         job = new_job_id(self._random_bytes(8))
         place = self._board.admission.offer(job, self._board.loop.time())
         if isinstance(place, admission.Refused):
@@ -104,6 +107,8 @@ class Starts:
         self.accepting[job] = [(peer, stream, run)]
         live, instructions = self._board.accept(acceptance, spec, body, lease, queued=queued)
         live.body_hash = digest
+        if run.hold is not None:
+            self._service.held.hand(live, instructions, peer.instance, run.hold)
         if run.attach:
             self._service.attach(peer, stream, live)
             self._service.reading.open_reader(peer, stream, live, _START, run.credit, follow=True, is_run=True)
@@ -208,6 +213,9 @@ class Starts:
         if packed is None:
             raise caller.missing(retry.job)
         old = live.job.spec
+        if old.hold:
+            names = ", ".join(map(repr, old.hold))
+            raise Refused(f"job {live.job.id} held {names}: start it anew where that is held", code=ErrorCode.STATE)
         spec = msgspec.structs.replace(
             old, retry_of=live.job.id, key=retry.key if retry.user_key else "", on_disconnect="keep",
             not_after_unix_s=None, stdin=False,

@@ -158,13 +158,30 @@ class Space:
         """Whether this client process has a session, which is to be renewed while it is there."""
         return instance in self._core.sessions
 
+    def client_of(self, instance: Instance) -> str | None:
+        """Whose session this is; None: there is none."""
+        session = self._core.sessions.get(instance)
+        return None if session is None else session.principal
+
+    @property
+    def has_clients(self) -> bool:
+        """Whether there is any session."""
+        return bool(self._core.sessions)
+
     def is_lost(self, instance: Instance) -> bool:
         """Whether it had one that held something and is over."""
         return instance in self._core.lost
 
     def holds(self, instance: Instance, owner: int, names: Iterable[str]) -> int | None:
         """The greatest token of what this owner holds of these names; None: it does not hold them all."""
-        held = self._holding.grants.get(f"{instance}/{owner}", {})
+        return self._held_token(f"{instance}/{owner}", names)
+
+    def job_holds(self, job: str, names: Iterable[str]) -> int | None:
+        """The same of a job."""
+        return self._held_token(f"job:{job}", names)
+
+    def _held_token(self, owner: str, names: Iterable[str]) -> int | None:
+        held = self._holding.grants.get(owner, {})
         tokens = [held[name].token if name in held else None for name in names]
         found = [token for token in tokens if token is not None]
         return max(found) if found and len(found) == len(tokens) else None

@@ -53,6 +53,7 @@ class Desk:
         )
         self.recorded.on_effect = self.told.append
         self.replayed = self.recorded.restore()
+        self.clock.keep()
 
     def record(self, event: bytes, **options: Any) -> None:
         self.recorded.record(event, refused=lambda error: self.told.append(str(error)), **options)
@@ -158,6 +159,18 @@ def test_what_an_effect_records_comes_after_it(loop: ManualLoop) -> None:
     desk.record(b"1")
     loop.settle()
     assert desk.told == [1, 11]
+
+
+def test_who_recorded_it_hears_that_it_has_happened_and_that_all_is_settled(loop: ManualLoop) -> None:
+    desk = Desk(loop, MemoryJournal())
+    desk.recorded.on_settled = lambda: desk.told.append("settled")
+    desk.record(b"1", then=lambda: desk.told.append("then"))
+    assert desk.told == [1, "then", "settled"]
+    desk.told.clear()
+    desk.journal.fail = FULL
+    desk.record(b"1", then=lambda: desk.told.append("then"))
+    loop.settle()
+    assert desk.told == [str(FULL), "settled"]
 
 
 def test_a_restart_gives_the_same_machine_and_orders_nothing_again(loop: ManualLoop) -> None:
@@ -281,9 +294,14 @@ def test_a_boot_that_recorded_nothing_is_no_gap_in_the_clock(loop: ManualLoop) -
     desk = Desk(loop, MemoryJournal())
     desk.record(b"1")
     at = desk.machine.times[-1]
-    journal = desk.journal.reopened(boot_id="b").reopened(boot_id="b")  # opened in this boot, and killed at once
+    journal = desk.journal.reopened(boot_id="b")
     loop.now = 5.0
-    assert RecordedClock(journal, loop.time).now() == at
+    killed_at_once = RecordedClock(journal, loop.time)
+    assert killed_at_once.rebooted
+    loop.now = 9.0
+    clock = RecordedClock(journal.reopened(boot_id="b"), loop.time)
+    assert clock.rebooted  # nobody has recorded that yet
+    assert clock.now() == at
 
 
 def test_the_clock_never_goes_back(loop: ManualLoop) -> None:

@@ -11,10 +11,13 @@ from holdfast.agent.access import Principal
 from holdfast.agent.access import Role as AccessRole
 from holdfast.agent.board import Board
 from holdfast.agent.guard import Guard
+from holdfast.agent.held import Held
 from holdfast.agent.housekeeping import Housekeeping
 from holdfast.agent.peer import Peer
+from holdfast.agent.recorded import RecordedClock
 from holdfast.agent.recover import Recovery
 from holdfast.agent.service import Service
+from holdfast.agent.shared import Shared
 from holdfast.client.calls import uuid7
 from holdfast.config import Settings
 from holdfast.jobs.admission import Admission
@@ -246,6 +249,10 @@ class World:
             now_unix_s=self.unix_s,
             log=self.log.append,
         )
+        self.clock = RecordedClock(self.journal, self.loop.time)
+        self.shared = Shared(self.journal, loop=self.loop, clock=self.clock, log=self.log.append)
+        self.shared.restore()
+        self.held = Held(self.board, self.shared)
 
     def _serve(self) -> None:
         self.audit = Audit(str(self.state_dir / "audit"), now_unix_s=self.unix_s)
@@ -258,9 +265,12 @@ class World:
             log=self.log.append,
         )
         self.service = Service(
-            self.board, self.guard, agent_id="a" * 16, host="here", socket_path="sock", log=self.log.append
+            self.board, self.guard, self.held, agent_id="a" * 16, host="here", socket_path="sock", log=self.log.append
         )
         self.housekeeping = self.service.housekeeping = Housekeeping(self.board, self.settings)
+        self.shared.start()
+        self.held.recover()
+        self.clock.keep()
         self.settle()
 
     def unix_s(self) -> float:
@@ -379,6 +389,8 @@ class World:
                 live.stdin.spool.close()
         self.board._lazy.clear()
         self.board.close()
+        self.held.close()
+        self.shared.close()
         self.housekeeping.close()
         self.guard.close()
 
@@ -426,6 +438,8 @@ class World:
         self.housekeeping.close()
         self.guard.close()
         self.board.close()
+        self.held.close()
+        self.shared.close()
         self.keeper.close()
         for keeper in self.old_keepers:
             keeper.close()
