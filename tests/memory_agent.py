@@ -66,7 +66,7 @@ class MemoryAgent:
         self.requests: list[m.AnyRequest] = []
         self.corrupt = False
         self.software = "holdfast/0.1.0"
-        self.worker_command = ("python", "-m", "worker")
+        self.worker_command: tuple[str, ...] = ("python", "-m", "worker")
         self.python = ""
         self.manual_workers = False
         self.lacking_modules: set[str] = set()

@@ -13,6 +13,7 @@ from holdfast.client.calls import RunRequest
 from holdfast.client.functions.code import Coder
 from holdfast.client.functions.futures import Future, MapResults
 from holdfast.client.functions.pool import Pool
+from holdfast.client.functions.prints import Relay
 from holdfast.client.functions.settings import PoolSettings, command
 from holdfast.client.functions.tasks import FutureTask, MapTask, Task
 from holdfast.client.functions.worker import PoolWorker
@@ -137,7 +138,8 @@ class PoolWorld:
         self.coder.lacks(module)
 
     def printed(self, worker: PoolWorker) -> None:
-        self.acts.append(lambda: self.prints.extend(worker.take_prints()))
+        relay = Relay(worker.feed, self.enter, self.acts.append)
+        self.acts.append(lambda: self.prints.extend(relay.take()))
 
     def ended(self) -> None:
         assert not self.is_over

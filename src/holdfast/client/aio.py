@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
     from holdfast.client.calls import JobOptions
     from holdfast.client.functions.aio_executor import Executor
+    from holdfast.client.functions.aio_process import Process
     from holdfast.client.functions.settings import Kind, Results
 
 
@@ -95,6 +96,8 @@ class Connecting:
 
 class Host(HostBase[Connection]):
     """An agent that runs jobs. A context manager; closing it touches no job of ``start``."""
+
+    _process_class: type[Process] | None = None
 
     async def run(
         self,
@@ -262,6 +265,15 @@ class Host(HostBase[Connection]):
             output=output,
         )
         return Executor(self._connection, *parts)
+
+    @property
+    def Process(self) -> type[Process]:
+        """A class of processes on this host, as ``multiprocessing.Process``; it may be subclassed."""
+        if self._process_class is None:
+            from holdfast.client.functions.aio_process import bound_to
+
+            self._process_class = bound_to(self)
+        return self._process_class
 
     async def status(self) -> StatusAnswer:
         """What the agent is and does: processes, places, counts."""

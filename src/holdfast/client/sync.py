@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from holdfast.client.calls import JobOptions
     from holdfast.client.functions.executor import Executor
     from holdfast.client.functions.settings import Kind, Results
+    from holdfast.client.functions.sync_process import Process
 
 
 def connect(
@@ -72,6 +73,8 @@ def connect(
 
 class Host(HostBase[Connection]):
     """An agent that runs jobs. A context manager; closing it touches no job of ``start``."""
+
+    _process_class: type[Process] | None = None
 
     def run(
         self,
@@ -240,6 +243,15 @@ class Host(HostBase[Connection]):
         )
         return Executor(self._connection, *parts)
 
+    @property
+    def Process(self) -> type[Process]:
+        """A class of processes on this host, as ``multiprocessing.Process``; it may be subclassed."""
+        if self._process_class is None:
+            from holdfast.client.functions.sync_process import bound_to
+
+            self._process_class = bound_to(self)
+        return self._process_class
+
     def status(self) -> StatusAnswer:
         """What the agent is and does: processes, places, counts."""
         return self._connection.call(calls.status())
@@ -284,6 +296,8 @@ class Host(HostBase[Connection]):
     def close(self) -> None:
         """Close the connection; calls under way in other threads raise ``ClosedError``. Any number of times."""
         self._connection.close()
+        if self._process_class is not None:
+            self._process_class._place.close()
 
     def __enter__(self) -> Host:
         return self

@@ -293,12 +293,14 @@ def test_a_result_that_cannot_be_opened_fails_its_call_alone(host: sync.Host) ->
 
 
 def test_the_values_of_options(host: sync.Host) -> None:
-    for options in ({"workers": 0}, {"workers": -1}, {"workers": 401}, {"max_tasks_per_child": 0}, {"timeout": 0}):
+    wrong: list[dict[str, Any]] = [{"workers": 0}, {"workers": -1}, {"workers": 401}, {"timeout": 0}]
+    for options in [*wrong, {"max_tasks_per_child": 0}]:
         with pytest.raises(ValueError):
             host.executor(**options)
-    for word in ("kind", "results", "output"):
+    words: list[dict[str, Any]] = [{"kind": "other"}, {"results": "other"}, {"output": "other"}]
+    for options in words:
         with pytest.raises(ValueError, match="it may be"):
-            host.executor(1, **{word: "other"})
+            host.executor(1, **options)
     with pytest.raises(TypeError):
         host.executor(1, initializer=3)  # type: ignore[arg-type]
     with host.executor(1, name="mine") as pool:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 import msgspec
 
 from holdfast.client.calls import RunRequest
-from holdfast.client.functions.aside import Outlet
 from holdfast.client.functions.pool import Pool
+from holdfast.client.functions.prints import Relay
 from holdfast.errors import ClosedError
 
 if TYPE_CHECKING:
@@ -113,22 +113,6 @@ class Yard(Generic[D]):
 
     def printed(self, worker: PoolWorker) -> None:
         """A worker has printed something."""
-        if not worker.relaying:
-            worker.relaying = True
-            self.relay(partial(self._relay, worker))
-
-    def _relay(self, worker: PoolWorker) -> None:
-        chunks: list[tuple[int, bytes]] = []
-
-        def take(_: Port) -> bool:
-            chunks.extend(worker.take_prints())
-            return True
-
-        try:
-            self.enter(take)
-        except ClosedError:
-            chunks = worker.take_prints()
-        if worker.outlet is None:
-            worker.outlet = Outlet()
-        for channel, data in chunks:
-            worker.outlet.write(channel, data)
+        if worker.relay is None:
+            worker.relay = Relay(worker.feed, self.enter, self.relay)
+        worker.relay.printed()
