@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal
 
 from holdfast.client import calls, results
+from holdfast.client.coordination.host_threads import SharedObjects
 from holdfast.client.drive_threads import Connection
 from holdfast.client.feed import JobFeed, ReadPlan
 from holdfast.client.handles import MAX_OUTPUT_BYTES, HostBase, JobBase, LinkChange
@@ -71,7 +72,7 @@ def connect(
     return Host(Connection.open(address, timeout, state_dir, start, reconnect_timeout, on_link_event))
 
 
-class Host(HostBase[Connection]):
+class Host(SharedObjects, HostBase[Connection]):
     """An agent that runs jobs. A context manager; closing it touches no job of ``start``."""
 
     _process_class: type[Process] | None = None

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from holdfast.client.coordination.desk_threads import Desk, desk_of
 
 if TYPE_CHECKING:
+    from holdfast.client.drive_threads import Connection
     from holdfast.client.sync import Host
 
 
@@ -27,23 +28,23 @@ class Where(NamedTuple):
 class Place:
     """The desk of one connection."""
 
-    def __init__(self, host: Host) -> None:
-        self._host = host
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
 
     def desk(self) -> Desk:
         """Where to ask."""
-        return desk_of(self._host._connection)
+        return desk_of(self._connection)
 
     @property
     def is_own(self) -> bool:
         """Whether it is the user's own agent on this machine."""
-        return self._host._connection.is_local
+        return self._connection.is_local
 
     @property
     def where(self) -> Where:
         """What a pickled handle carries."""
-        connection = self._host._connection
-        return Where(connection.address, connection.socket_path, connection.welcome.agent)
+        own = self._connection
+        return Where(own.address, own.socket_path, own.welcome.agent)
 
 
 class SharedPlace:
