@@ -6,7 +6,7 @@ Everything is big-endian. The prefix holds the length of the body (4 bytes), the
 |---|---|---|---|
 | ATTACH | client | outcomes it has received | empty |
 | DEFINE | client | function, by a number that calls use | how to get it (``calls``) |
-| CALL | client | the call: 1, 2, 3 ... | function (4 bytes), flags (1), seconds allowed (8, a double; 0: any), arguments |
+| CALL | client | the call: 1, 2 ... | function (4 bytes), flags (1), seconds allowed (8, a double; 0: any), arguments |
 | CANCEL | client | a call that is not wanted any more, unless it was begun | empty |
 | ACK | client | outcomes it has received | empty |
 | END | client | calls there were | empty |
