@@ -252,11 +252,13 @@ class _App:
         """Counters and gauges for Prometheus."""
         service, board, network = self._service, self._board, self._acceptor.facts()
         now = {name: network.pop(name) for name in ("unauthenticated_now", "remote_now")}
-        counters = {**service.counters, **board.counters, **service.guard.counters}
+        shared = service.held.shared
+        counters = {**service.counters, **board.counters, **service.guard.counters, **shared.counters}
         counters |= {f"network_{name}": number for name, number in network.items()}
         gauges = {
             "clients": len(service.peers),
             "jobs": len(board.jobs),
+            **shared.gauges,
             "plans": self._plans.waiting,
             "shims": len(board.crew.shims),
             "spool_bytes": board.journal.spool_bytes(),
@@ -368,10 +370,11 @@ class _App:
             return
         needed = self._board.jobs or self._service.peers or self._plans.waiting
         busy = bool(needed or self._bound.tls or self._bound.missing or self._bound.metrics)
+        busy = busy or self._service.held.shared.is_needed
         if busy or self._idle_since is None:
             self._idle_since = None if busy else now
         elif now - self._idle_since >= self._settings.idle_exit_s:
-            _say(f"no jobs, no plans and no clients for {self._settings.idle_exit_s:g} s: leaving")
+            _say(f"nothing to do and no clients for {self._settings.idle_exit_s:g} s: leaving")
             self._stopping.set()
 
     # --- end ---------------------------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ Rules of this module:
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
@@ -122,7 +123,13 @@ class CoordinationDesk:
 
     def _withdraw(self, peer: Peer, stream: int, request: Withdraw, _body: bytes) -> None:
         self._service.guard.caller(peer, request)
-        self._carry_out(peer, stream, request)
+        self._carry_out(peer, stream, request, then=partial(self._withdrawn, (self.instance_of(peer), request.of)))
+
+    def _withdrawn(self, key: _Key) -> None:
+        """If it is over by that, there is nothing to wait for on its stream either."""
+        if self._space.known(*key) is None and (where := self._unbind(key)) is not None:
+            where[0].link.fail(where[1], Failure(ErrorCode.STATE, "this request was withdrawn", "no"))
+            self._tell(where[0])
 
     def _renew(self, peer: Peer, stream: int, request: Renew, _body: bytes) -> None:
         self._service.guard.caller(peer, request)
@@ -160,7 +167,15 @@ class CoordinationDesk:
 
     # --- once --------------------------------------------------------------------------------------------------------
 
-    def _carry_out(self, peer: Peer, stream: int, request: AnyNumbered, body: bytes = b"") -> None:
+    def _carry_out(
+        self,
+        peer: Peer,
+        stream: int,
+        request: AnyNumbered,
+        body: bytes = b"",
+        *,
+        then: Callable[[], None] = lambda: None,
+    ) -> None:
         instance = self.instance_of(peer)
         key = (instance, request.number)
         self._bind(key, peer, stream)
@@ -175,8 +190,13 @@ class CoordinationDesk:
             self._going.add(key)
             record = Asked(instance, peer.principal, request, body)
             self._serving = peer
+
+            def happened() -> None:
+                self._going.discard(key)
+                then()
+
             try:
-                self._shared.record(record, refused=partial(self._refused, key), then=partial(self._going.discard, key))
+                self._shared.record(record, refused=partial(self._refused, key), then=happened)
             finally:
                 self._serving = None
 

@@ -209,6 +209,8 @@ class JobsDesk:
                     **self._service.counters,
                     **board.counters,
                     **self._service.guard.counters,
+                    **self._service.held.shared.counters,
+                    **self._service.held.shared.gauges,
                     "clients": len(self._service.peers),
                     "shims": len(board.crew.shims),
                     "idle_shims": board.crew.idle_count,

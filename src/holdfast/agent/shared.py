@@ -108,6 +108,19 @@ class Shared:
                 timer.cancel()
         self._timer = self._beat = None
 
+    @property
+    def is_needed(self) -> bool:
+        """Whether there is something that somebody holds, waits for or will come for."""
+        counts = self.space.counts
+        return bool(counts["held"] or counts["waiting"] or counts["items"])
+
+    @property
+    def gauges(self) -> dict[str, int]:
+        """How much there is of everything, for status and metrics."""
+        counts = self.space.counts
+        names = {"held": "leases"}
+        return {names.get(name, name): number for name, number in counts.items()}
+
     def record(
         self,
         record: AnyRecord,
