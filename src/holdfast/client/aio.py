@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal
 
 from holdfast.client import calls, results
+from holdfast.client.coordination.host_async import SharedObjects
 from holdfast.client.drive_async import Connection
 from holdfast.client.feed import JobFeed, ReadPlan
 from holdfast.client.handles import MAX_OUTPUT_BYTES, HostBase, JobBase, LinkChange
@@ -94,7 +95,7 @@ class Connecting:
         await self._host.close()
 
 
-class Host(HostBase[Connection]):
+class Host(SharedObjects, HostBase[Connection]):
     """An agent that runs jobs. A context manager; closing it touches no job of ``start``."""
 
     _process_class: type[Process] | None = None

@@ -18,7 +18,8 @@ from typing import Any, Final
 
 from holdfast.client import calls
 from holdfast.client.coordination import asks
-from holdfast.client.coordination.desk_threads import Desk, label, now_s, owner
+from holdfast.client.coordination.desk import now_s
+from holdfast.client.coordination.desk_threads import Desk, label, owner
 from holdfast.client.coordination.places import AnyPlace, SharedPlace, Where
 from holdfast.errors import LeaseLost, NotHeld
 from holdfast.wire.messages import ObjectAsked, ObjectStateAnswer

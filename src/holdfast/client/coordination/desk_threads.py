@@ -10,29 +10,22 @@ Rules:
 from __future__ import annotations
 
 import threading
-import time
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, TypeVar
 from weakref import WeakKeyDictionary
 
 from holdfast.client import calls
 from holdfast.client.coordination import asks
 from holdfast.client.coordination.asks import Ask
+from holdfast.client.coordination.desk import LOCK_BACK_S, SLACK_S, DeskBase, now_s
 from holdfast.client.coordination.exchange import AskExchange
-from holdfast.client.coordination.ledger import Holding, Ledger, fresh_owner
+from holdfast.client.coordination.ledger import fresh_owner
 from holdfast.errors import ClosedError, DeadlineExceeded, HoldfastError, LeaseLost, NotFound
 from holdfast.wire.messages import ObjectAsked
 
 if TYPE_CHECKING:
     from holdfast.client.drive_threads import Connection
-    from holdfast.client.session import Session
 
 T = TypeVar("T")
-
-SLACK_S: Final = 1.0
-"""How much later than the agent's limit we give up on our own: it is the agent's word that counts, if it can be had."""
-LOCK_BACK_S: Final = 5.0
-"""How long Ctrl-C in a wait for a condition waits for its lock."""
 
 _desks: Final[WeakKeyDictionary[Connection, Desk]] = WeakKeyDictionary()
 _making: Final = threading.Lock()
@@ -61,13 +54,11 @@ def label() -> str:
     return threading.current_thread().name
 
 
-class Desk:
+class Desk(DeskBase["Connection"]):
     """See above."""
 
     def __init__(self, connection: Connection) -> None:
-        self.connection = connection
-        self.ledger = Ledger()
-        self._mutex = threading.Lock()
+        super().__init__(connection)
         self._keeper: threading.Thread | None = None
         self._soon = threading.Event()
 
@@ -127,36 +118,7 @@ class Desk:
         ledger.saw(request.number, asked_at=asked_at)
         return request.number, ask.read(header, body)
 
-    # --- what is held ------------------------------------------------------------------------------------------------
-
-    def took(self, who: int, name: str, token: int, units: int, on_lost: Callable[[], None] | None) -> None:
-        """An owner of this process holds so much more."""
-        with self._mutex:
-            self.ledger.took(who, name, token, units, on_lost)
-
-    def gave(self, who: int, name: str, units: int) -> None:
-        """An owner of this process holds so much less."""
-        with self._mutex:
-            self.ledger.gave(who, name, units)
-
-    def check(self, who: int, name: str) -> None:
-        """See that what this owner holds is still ours.
-
-        Raises:
-            LeaseLost: it is not.
-        """
-        self._lost(self.ledger.check(now_s()))
-        holding = self.ledger.held.get((who, name))
-        if holding is not None and holding.lost:
-            raise LeaseLost(f"{name!r} was lost: this client was not heard of for longer than its lease")
-
     # --- inside ------------------------------------------------------------------------------------------------------
-
-    def _give_up(self, exchange: AskExchange[T]) -> None:
-        """Nobody waits for this any more: what it has got, or will get, goes back."""
-        self.connection.drop(exchange)
-        self.ledger.unasked(exchange.request)
-        self._send(asks.withdraw(exchange.request.number))
 
     def _let_go(self, exchange: AskExchange[T]) -> None:
         """End the wait for a condition; its lock has to be held again before anybody goes on."""
@@ -165,38 +127,6 @@ class Desk:
             self.connection.wait(exchange, exchange.poll_answer, LOCK_BACK_S)
         except HoldfastError:
             self._give_up(exchange)
-
-    def _send(self, ask: Ask[bool]) -> None:
-        """Ask without waiting for the answer; it will be asked for as long as the connection may come back."""
-        asked_at = now_s()
-        request = self.ledger.numbered(ask)
-        exchange = AskExchange(ask, request)
-
-        def act(session: Session) -> bool:
-            exchange.add_waiter(lambda: self.ledger.saw(request.number, asked_at=asked_at))
-            session.submit(exchange)
-            return True
-
-        try:
-            self.connection.enter(act)
-        except HoldfastError:
-            self.ledger.unasked(request)
-
-    def _drop_next(self) -> None:
-        try:
-            name = self.ledger.dropped.popleft()
-        except IndexError:
-            return  # another thread was faster
-        if name in self.ledger.opened:
-            self.ledger.opened.discard(name)
-            self._send(asks.drop(name))
-
-    def _lost(self, lost: list[Holding]) -> None:
-        if lost:
-            self.ledger.opened.clear()
-        for holding in lost:
-            if holding.on_lost is not None:
-                holding.on_lost()
 
     def _keep(self) -> None:
         with self._mutex:
@@ -231,17 +161,3 @@ class Desk:
             ledger.heard(asked_at=asked_at)
             if not answer.known:
                 self._lost(ledger.lose())
-
-
-def now_s() -> float:
-    """Seconds of a clock that never goes back and, where there is one, goes on while the machine sleeps."""
-    return _now()
-
-
-if hasattr(time, "CLOCK_BOOTTIME"):
-
-    def _now() -> float:
-        return time.clock_gettime(time.CLOCK_BOOTTIME)
-
-else:
-    _now = time.monotonic

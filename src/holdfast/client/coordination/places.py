@@ -25,6 +25,10 @@ class Where(NamedTuple):
     agent: str
 
 
+OWN: Final = Where("local", "", "")
+"""The user's own agent."""
+
+
 class Place:
     """The desk of one connection."""
 
@@ -50,25 +54,28 @@ class Place:
 class SharedPlace:
     """The desk of a connection that this process opens when it needs one, and again after a fork."""
 
-    def __init__(self, where: Where) -> None:
-        self.where = where
+    def __init__(self, where: Where | None = None) -> None:
+        self._where = where or OWN
 
     def desk(self) -> Desk:
         """Where to ask; connects if need be."""
-        return desk_of(shared_host(self.where)._connection)
+        return desk_of(shared_host(self._where)._connection)
 
     @property
     def is_own(self) -> bool:
         """Whether it is the user's own agent on this machine."""
-        return self.where.address == "local"
+        return self._where.address == "local"
+
+    @property
+    def where(self) -> Where:
+        """What a pickled handle carries."""
+        return self._where if self._where.socket else Place(shared_host(self._where)._connection).where
 
 
 AnyPlace = Place | SharedPlace
 
 _hosts: Final[dict[tuple[int, Where], Host]] = {}
 _opening: Final = threading.RLock()
-OWN: Final = Where("local", "", "")
-"""The user's own agent."""
 
 
 def shared_host(where: Where = OWN) -> Host:
