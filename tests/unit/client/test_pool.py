@@ -427,3 +427,13 @@ def test_a_closed_connection_fails_everything() -> None:
         assert isinstance(error, BrokenExecutor)
         assert isinstance(error, HoldfastError)
     assert world.pool.broken is not None
+
+
+def test_closing_waits_for_a_call_that_is_made_anew_by_value() -> None:
+    world = PoolWorld(one(), lacking={double.__module__})
+    future = world.submit(double, 4)
+    world.close()
+    world.settle()
+    assert future.result(0) == 8
+    assert world.is_over
+    assert len(world.agent.jobs) == 1, "no worker was let go too early"

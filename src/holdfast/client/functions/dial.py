@@ -79,7 +79,6 @@ class DialExchange(Exchange):
 
     def begin(self, port: Port) -> None:
         super().begin(port)
-        self._out.clear()
         self._offered = 0
         self._limit = WINDOW_BYTES
         self._stream = port.request(self, Dial(self._job, WINDOW_BYTES), reads={1: (0, WINDOW_BYTES)})
