@@ -39,11 +39,24 @@ if TYPE_CHECKING:
         Unauthorized,
         VersionMismatch,
     )
+    from holdfast.functions.errors import (
+        CallRefused,
+        CallTimeout,
+        CallTooLarge,
+        FunctionError,
+        RemoteError,
+        ResultUnreadable,
+        WorkerDied,
+    )
+    from holdfast.functions.progress import progress
     from holdfast.types import Cause, ExitStatus, JobInfo, JobState, Receipt, Retention
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "CallRefused",
+    "CallTimeout",
+    "CallTooLarge",
     "Cause",
     "ClosedError",
     "CommandFailed",
@@ -52,6 +65,7 @@ __all__ = [
     "ConnectFailed",
     "DeadlineExceeded",
     "ExitStatus",
+    "FunctionError",
     "HoldfastError",
     "Host",
     "IdentityError",
@@ -71,7 +85,9 @@ __all__ = [
     "OutputTooLarge",
     "Receipt",
     "Refused",
+    "RemoteError",
     "RemoteProtocolError",
+    "ResultUnreadable",
     "Retention",
     "SettingsError",
     "SpawnFailed",
@@ -79,13 +95,28 @@ __all__ = [
     "TimeoutExpired",
     "Unauthorized",
     "VersionMismatch",
+    "WorkerDied",
     "aio",
     "connect",
+    "progress",
 ]
 
 _ELSEWHERE = {
     "Completed": "holdfast.client.results",
     "LinkChange": "holdfast.client.session",
+    "progress": "holdfast.functions.progress",
+    **dict.fromkeys(
+        (
+            "CallRefused",
+            "CallTimeout",
+            "CallTooLarge",
+            "FunctionError",
+            "RemoteError",
+            "ResultUnreadable",
+            "WorkerDied",
+        ),
+        "holdfast.functions.errors",
+    ),
     **dict.fromkeys(("Host", "Job", "Stdin", "connect"), "holdfast.client.sync"),
     **dict.fromkeys(("Cause", "ExitStatus", "JobInfo", "JobState", "Receipt", "Retention"), "holdfast.types"),
 }

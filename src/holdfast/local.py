@@ -11,12 +11,18 @@ import queue
 import threading
 import weakref
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import uuid4
 
 from holdfast.client.coordination import blocking, queues
 from holdfast.client.coordination.places import SharedPlace
 from holdfast.wire.messages import ObjectAsked
+
+if TYPE_CHECKING:
+    from holdfast.client.functions.local import Process as Process
+    from holdfast.client.functions.local import ProcessPoolExecutor as ProcessPoolExecutor
+    from holdfast.client.functions.local import ThreadPoolExecutor as ThreadPoolExecutor
+    from holdfast.functions.current import current_process as current_process
 
 BrokenBarrierError = threading.BrokenBarrierError
 Empty = queue.Empty
@@ -79,6 +85,23 @@ def LifoQueue(maxsize: int = 0) -> queues.Queue:
 def PriorityQueue(maxsize: int = 0) -> queues.Queue:
     """As ``queue.PriorityQueue``, for items that are numbers or begin with one."""
     return _made(queues.Queue(_PLACE, _name(), _queue("priority", maxsize), "pickle"))
+
+
+_ELSEWHERE = {
+    **dict.fromkeys(("Process", "ProcessPoolExecutor", "ThreadPoolExecutor"), "holdfast.client.functions.local"),
+    "current_process": "holdfast.functions.current",
+}
+"""Names that are loaded at their first use: locks alone need nothing of ``concurrent.futures``."""
+
+
+def __getattr__(name: str) -> object:
+    if name not in _ELSEWHERE:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    value: object = getattr(import_module(_ELSEWHERE[name]), name)
+    globals()[name] = value
+    return value
 
 
 _PLACE = SharedPlace()
