@@ -140,7 +140,7 @@ class _App:
             journal = self._journal = self._open_journal(loop)
             self._clock = RecordedClock(journal)
             plans = self._recorded_plans()
-            shared = Shared(journal, loop=loop, clock=self._clock, log=_say)
+            shared = self._shared = Shared(journal, loop=loop, clock=self._clock, log=_say)
             shared.restore()
         except StorageError as exc:
             _say(f"{exc} ({exc.path}); nothing was started and nothing was changed: see docs/howto/troubleshooting.md")
@@ -252,13 +252,12 @@ class _App:
         """Counters and gauges for Prometheus."""
         service, board, network = self._service, self._board, self._acceptor.facts()
         now = {name: network.pop(name) for name in ("unauthenticated_now", "remote_now")}
-        shared = service.held.shared
-        counters = {**service.counters, **board.counters, **service.guard.counters, **shared.counters}
+        counters = {**service.counters, **board.counters, **service.guard.counters, **self._shared.counters}
         counters |= {f"network_{name}": number for name, number in network.items()}
         gauges = {
             "clients": len(service.peers),
             "jobs": len(board.jobs),
-            **shared.gauges,
+            **self._shared.gauges,
             "plans": self._plans.waiting,
             "shims": len(board.crew.shims),
             "spool_bytes": board.journal.spool_bytes(),
@@ -370,7 +369,7 @@ class _App:
             return
         needed = self._board.jobs or self._service.peers or self._plans.waiting
         busy = bool(needed or self._bound.tls or self._bound.missing or self._bound.metrics)
-        busy = busy or self._service.held.shared.is_needed
+        busy = busy or self._shared.is_needed
         if busy or self._idle_since is None:
             self._idle_since = None if busy else now
         elif now - self._idle_since >= self._settings.idle_exit_s:
@@ -402,7 +401,8 @@ class _App:
         self._plans.close()
         self._recorded.keep_snapshot()
         service.held.close()
-        service.held.shared.close()
+        self._shared.close()
+        self._shared.recorded.keep_snapshot()
         board.close()
         try:
             self._keys.principals.save()

@@ -82,6 +82,7 @@ def idle_app(tmp_path: Path) -> Any:
     made._board = SimpleNamespace(jobs={})
     made._service = SimpleNamespace(peers=set())
     made._plans = SimpleNamespace(waiting=0)
+    made._shared = SimpleNamespace(is_needed=False)
 
     def advance(seconds: int) -> None:
         for _ in range(seconds):
@@ -104,13 +105,15 @@ def test_a_private_agent_leaves_after_ten_minutes_without_work_and_clients(idle_
     assert idle_app._stopping.is_set()
 
 
-@pytest.mark.parametrize("busy", ["job", "client", "plan"])
+@pytest.mark.parametrize("busy", ["job", "client", "plan", "lease"])
 def test_work_and_clients_put_the_leaving_off(idle_app: Any, busy: str) -> None:
     idle_app.advance(500)
     if busy == "job":
         idle_app._board.jobs["j"] = object()
     elif busy == "plan":
         idle_app._plans.waiting = 1
+    elif busy == "lease":
+        idle_app._shared.is_needed = True
     else:
         idle_app._service.peers.add(_Quiet())
     idle_app.advance(1000)
@@ -118,6 +121,7 @@ def test_work_and_clients_put_the_leaving_off(idle_app: Any, busy: str) -> None:
     idle_app._board.jobs.clear()
     idle_app._service.peers.clear()
     idle_app._plans.waiting = 0
+    idle_app._shared.is_needed = False
     idle_app.advance(500)
     assert not idle_app._stopping.is_set()
     idle_app.advance(200)
