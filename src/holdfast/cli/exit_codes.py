@@ -21,6 +21,7 @@ OK: Final = 0
 NO_SUCH_JOB: Final = 1
 MISMATCH: Final = 1
 CHECK_FAILED: Final = 1
+BUSY: Final = 1
 USAGE: Final = 2
 NO_AGENT: Final = 3
 TIME_LIMIT: Final = 124

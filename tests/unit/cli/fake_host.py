@@ -11,6 +11,7 @@ from holdfast.errors import HoldfastError, NotFound
 from holdfast.types import Cause, ChannelRecord, ExitStatus, JobInfo, JobState, Receipt
 from holdfast.wire.messages import (
     InviteAnswer,
+    LeaseInfo,
     Leftover,
     PrincipalInfo,
     PruneAnswer,
@@ -134,6 +135,7 @@ class FakeHost:
         self.enrolled: tuple[PrincipalInfo, ...] = ()
         self.connect_error: HoldfastError | None = None
         self._connection = FakeConnection()
+        self.held: list[LeaseInfo] = []
 
     def _run_request(self, args: Any, *, attach: bool, stdin: bool, options: dict[str, Any]) -> RunRequest:
         return run_request(args, fresh_key="fresh", encode=os.fsencode, attach=attach, stdin=stdin, **options)
@@ -179,6 +181,9 @@ class FakeHost:
 
     def leftovers(self, *, end: bool = False) -> tuple[Leftover, ...]:
         return self.left
+
+    def leases(self, name: str | None = None) -> tuple[LeaseInfo, ...]:
+        return tuple(info for info in self.held if name in (None, info.name))
 
     def close(self) -> None: ...
 
