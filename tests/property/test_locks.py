@@ -45,7 +45,7 @@ class Model:
     def __init__(self) -> None:
         self.held: list[tuple[str, str]] = []  # owner and name, once for each unit and each entry
         self.line: list[tuple[int, str, dict[str, int], float | None]] = []  # ticket, owner, units, until
-        self.outside: set[int] = set()  # tickets of those who asked for a plain lock of their own
+        self.outside: set[int] = set()  # tickets of waits that may end otherwise
 
     def free(self, name: str) -> int:
         spec = SPECS[name]
@@ -65,8 +65,10 @@ class Model:
         earlier = {name for _, other, wanted, _ in self.line[:before] for name in self.needs(other, wanted)}
         return not earlier & needs.keys() and all(count <= self.free(name) for name, count in needs.items())
 
-    def has_plain(self, owner: str, units: dict[str, int]) -> bool:
-        return any(SPECS[name].kind == "lock" and (owner, name) in self.held for name in units)
+    def waits_for_itself(self, owner: str, units: dict[str, int]) -> bool:
+        """Nobody else's units would be enough."""
+        others = {name: SPECS[name].units - self.held.count((owner, name)) for name in units}
+        return any(SPECS[name].kind != "rlock" and count > others[name] for name, count in units.items())
 
     def take(self, owner: str, units: dict[str, int]) -> None:
         self.held += [(owner, name) for name, count in units.items() for _ in range(count)]
@@ -127,17 +129,17 @@ class Pair:
             assert isinstance(got, Unavailable)
             self.kinds["unavailable"] += 1
         else:
-            hopeless = self.hopeless(owner, units)
+            hopeless = until is None and self.hopeless(owner, units)
             assert isinstance(got, Deadlocked if hopeless else Waiting)
             if isinstance(got, Waiting):
                 self.model.line.append((got.ticket, owner, units, until))
-                if self.model.has_plain(owner, units):
+                if until is not None or self.model.waits_for_itself(owner, units):
                     self.model.outside.add(got.ticket)
             self.kinds["deadlocked" if hopeless else "waiting"] += 1
 
     def hopeless(self, owner: str, units: dict[str, int]) -> bool:
         model = self.model
-        if model.has_plain(owner, units):
+        if model.waits_for_itself(owner, units):
             return False
         waits = [
             Wait(who, model.needs(who, wanted)) for ticket, who, wanted, _ in model.line if ticket not in model.outside

@@ -9,9 +9,10 @@ Rules:
   can turn down a holder whose time is over.
 * A request that would wait for ever is refused at once: the youngest wait is the one that closes the circle.
 
-As in ``threading``: a plain lock may be given back by another thread than the holder's, and an owner who waits for a
-plain lock of its own is not in a deadlock, for that reason. A semaphore that is given units by somebody who holds none
-of it is used as a signal; from then on anybody may come with more, and no wait for it is reported.
+As in ``threading``: what somebody holds may be given back by another thread, so an owner who waits for what it holds
+itself is not in a deadlock; a circle has two owners or more. A wait with a time limit ends by itself, so it is in no
+deadlock, either. A semaphore that is given units by somebody who holds none of it is used as a signal; from then on
+anybody may come with more, and no wait for it is reported.
 """
 
 from __future__ import annotations
@@ -105,8 +106,10 @@ class _Request(msgspec.Struct):
     wait: Wait
     again: dict[str, int]
     """Reentrant locks that the owner has already: they are held once more when the rest is granted."""
+    limited: bool
+    """It ends by itself."""
     outside: bool
-    """A plain lock of the owner's own was asked for: another thread may end this wait, so it is never reported."""
+    """It waits for what its owner holds: another thread may give that back, so it is never reported."""
 
 
 class Locks:
@@ -215,13 +218,13 @@ class Locks:
         ticket = self._last_ticket
         again = {name: count for name, count in units.items() if self._has_reentrant(owner, name)}
         wanted = {name: count for name, count in units.items() if name not in again}
-        request = _Request(ticket, Wait(owner, wanted), again, self._has_plain(owner, wanted))
+        request = _Request(ticket, Wait(owner, wanted), again, until is not None, self._waits_for_itself(owner, wanted))
         if not any(self._queues[name] for name in wanted) and self._has_room(wanted):
             return self._grant(request)
         if not wait:
             return Unavailable(ticket, owner)
         self._stand(request, until)
-        circle = () if certain else self._circle(request)
+        circle = () if certain or until is not None else self._circle(request)
         if circle:
             self._leave(request)
             return Deadlocked(ticket, owner, circle)
@@ -353,7 +356,7 @@ class Locks:
         for owner, held in state.held:
             locks._held[owner] = held
         for owner, units, again, outside, ticket, until in state.requests:
-            locks._stand(_Request(ticket, Wait(owner, units), again, outside), until)
+            locks._stand(_Request(ticket, Wait(owner, units), again, until is not None, outside), until)
         return locks
 
     def validate(self) -> None:
@@ -392,9 +395,12 @@ class Locks:
         resource = self._resources[name]
         return resource.spec.kind == "rlock" and owner in resource.holders
 
-    def _has_plain(self, owner: Owner, units: Mapping[str, int]) -> bool:
+    def _waits_for_itself(self, owner: Owner, units: Mapping[str, int]) -> bool:
+        """Whether this cannot be had unless something that the owner itself holds is given back."""
         return any(
-            self._resources[name].spec.kind == "lock" and owner in self._resources[name].holders for name in units
+            count > self._resources[name].total - self._resources[name].holders.get(owner, 0)
+            for name, count in units.items()
+            if self._resources[name].spec.kind != "rlock"
         )
 
     def _has_room(self, units: Mapping[str, int]) -> bool:
@@ -491,11 +497,13 @@ class Locks:
             for owner, units in self._held.items()
         }
         stuck = deadlock.blocked_for_ever(free, held, waits)
-        return deadlock.circle(free, held, waits, stuck, request.wait.owner) if request.wait.owner in stuck else ()
+        if request.wait.owner not in stuck:
+            return ()
+        return deadlock.circle(free, held, waits, stuck, request.wait.owner)
 
     def _is_open(self, request: _Request) -> bool:
-        """Whether somebody who holds nothing may end this wait."""
-        return request.outside or any(
+        """Whether this wait may end otherwise: by its time limit, or by somebody who holds nothing."""
+        return request.limited or request.outside or any(
             resource.signal or (resource.spec.kind == "semaphore" and count > resource.total)
             for count, resource in ((count, self._resources[name]) for name, count in request.wait.units.items())
         )
