@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from holdfast.client.functions.local import Process as Process
     from holdfast.client.functions.local import ProcessPoolExecutor as ProcessPoolExecutor
     from holdfast.client.functions.local import ThreadPoolExecutor as ThreadPoolExecutor
+    from holdfast.client.functions.local import Timer as Timer
     from holdfast.functions.current import current_process as current_process
 
 BrokenBarrierError = threading.BrokenBarrierError
@@ -88,7 +89,9 @@ def PriorityQueue(maxsize: int = 0) -> queues.Queue:
 
 
 _ELSEWHERE = {
-    **dict.fromkeys(("Process", "ProcessPoolExecutor", "ThreadPoolExecutor"), "holdfast.client.functions.local"),
+    **dict.fromkeys(
+        ("Process", "ProcessPoolExecutor", "ThreadPoolExecutor", "Timer"), "holdfast.client.functions.local"
+    ),
     "current_process": "holdfast.functions.current",
 }
 """Names that are loaded at their first use: locks alone need nothing of ``concurrent.futures``."""

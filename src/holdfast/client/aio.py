@@ -10,7 +10,7 @@ Rules of this module, and of its twin:
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from holdfast.client.calls import JobOptions
     from holdfast.client.functions.aio_executor import Executor
     from holdfast.client.functions.aio_process import Process
+    from holdfast.client.functions.aio_timer import Timer
     from holdfast.client.functions.settings import Kind, Results
 
 
@@ -275,6 +276,25 @@ class Host(SharedObjects, HostBase[Connection]):
 
             self._process_class = bound_to(self)
         return self._process_class
+
+    def timer(
+        self,
+        interval: float,
+        function: Callable[..., object],
+        args: Iterable[Any] | None = None,
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Timer:
+        """A call after ``interval`` seconds, as ``threading.Timer``, kept by the host: ``start()`` it.
+
+        Args:
+            interval: Seconds from ``start`` on.
+            function: What is called there.
+            args: Its arguments.
+            kwargs: Its keyword arguments.
+        """
+        from holdfast.client.functions.aio_timer import Timer
+
+        return Timer(self, interval, function, args, kwargs)
 
     async def status(self) -> StatusAnswer:
         """What the agent is and does: processes, places, counts."""

@@ -9,7 +9,7 @@ Rules of this module, and of its twin:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from holdfast.client.functions.executor import Executor
     from holdfast.client.functions.settings import Kind, Results
     from holdfast.client.functions.sync_process import Process
+    from holdfast.client.functions.sync_timer import Timer
 
 
 def connect(
@@ -252,6 +253,25 @@ class Host(SharedObjects, HostBase[Connection]):
 
             self._process_class = bound_to(self)
         return self._process_class
+
+    def timer(
+        self,
+        interval: float,
+        function: Callable[..., object],
+        args: Iterable[Any] | None = None,
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Timer:
+        """A call after ``interval`` seconds, as ``threading.Timer``, kept by the host: ``start()`` it.
+
+        Args:
+            interval: Seconds from ``start`` on.
+            function: What is called there.
+            args: Its arguments.
+            kwargs: Its keyword arguments.
+        """
+        from holdfast.client.functions.sync_timer import Timer
+
+        return Timer(self, interval, function, args, kwargs, daemon=True)
 
     def status(self) -> StatusAnswer:
         """What the agent is and does: processes, places, counts."""

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from holdfast.client.coordination.places import shared_host
-from holdfast.client.functions import executor, sync_process
+from holdfast.client.functions import executor, sync_process, sync_timer
 from holdfast.client.functions.opening import open_pool
 from holdfast.client.functions.sync_process import ThreadPlace
 
@@ -104,3 +104,23 @@ class Process(sync_process.Process):
     __doc__ = sync_process.Process.__doc__
 
     _place: ClassVar[ThreadPlace] = OwnPlace()
+
+
+class Timer(sync_timer.Timer):
+    """As ``threading.Timer``, kept by the user's own agent; waited for when the program ends.
+
+    Args:
+        interval: Seconds from ``start`` on.
+        function: What is called there.
+        args: Its arguments.
+        kwargs: Its keyword arguments.
+    """
+
+    def __init__(
+        self,
+        interval: float,
+        function: Callable[..., object],
+        args: Iterable[Any] | None = None,
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__(shared_host(), interval, function, args, kwargs, daemon=False)
