@@ -9,8 +9,8 @@ Rules:
   can turn down a holder whose time is over.
 * A request that would wait for ever is refused at once: the youngest wait is the one that closes the circle.
 
-As in ``threading``: what somebody holds may be given back by another thread, so an owner who waits for what it holds
-itself is not in a deadlock; a circle has two owners or more. A wait with a time limit ends by itself, so it is in no
+As in ``threading``: what somebody holds may be given back by another thread, so an owner who waits for a lock, or for more
+of a semaphore, that it holds itself is not in a deadlock. A wait with a time limit ends by itself, so it is in no
 deadlock, either. A semaphore that is given units by somebody who holds none of it is used as a signal; from then on
 anybody may come with more, and no wait for it is reported.
 """
@@ -396,11 +396,9 @@ class Locks:
         return resource.spec.kind == "rlock" and owner in resource.holders
 
     def _waits_for_itself(self, owner: Owner, units: Mapping[str, int]) -> bool:
-        """Whether this cannot be had unless something that the owner itself holds is given back."""
+        """Whether the owner holds some of what it asks for; a reentrant lock of its own it need not wait for."""
         return any(
-            count > self._resources[name].total - self._resources[name].holders.get(owner, 0)
-            for name, count in units.items()
-            if self._resources[name].spec.kind != "rlock"
+            owner in self._resources[name].holders for name in units if self._resources[name].spec.kind != "rlock"
         )
 
     def _has_room(self, units: Mapping[str, int]) -> bool:
@@ -503,7 +501,11 @@ class Locks:
 
     def _is_open(self, request: _Request) -> bool:
         """Whether this wait may end otherwise: by its time limit, or by somebody who holds nothing."""
-        return request.limited or request.outside or any(
-            resource.signal or (resource.spec.kind == "semaphore" and count > resource.total)
-            for count, resource in ((count, self._resources[name]) for name, count in request.wait.units.items())
+        return (
+            request.limited
+            or request.outside
+            or any(
+                resource.signal or (resource.spec.kind == "semaphore" and count > resource.total)
+                for count, resource in ((count, self._resources[name]) for name, count in request.wait.units.items())
+            )
         )

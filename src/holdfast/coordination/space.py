@@ -353,8 +353,8 @@ class Space:
     def _end(self, session: Session) -> None:
         """A client is not there any more."""
         core, instance = self._core, session.instance
-        for number in list(session.pending):
-            self._leave(session, number)
+        while session.pending:  # one that leaves may let another one of the same client to the front
+            self._leave(session, next(iter(session.pending)))
         names = [name for owner in sorted(session.owners) for name in self._holding.end(None, owner)]
         for name, item in session.unseen.values():
             session.out.pop((name, item.id), None)
@@ -365,6 +365,7 @@ class Space:
             barrier = core.objects[name].thing if name in core.objects else None
             if isinstance(barrier, Barrier):
                 self._meeting.said(core.objects[name], barrier.withdraw(ticket))
+        core.effects[:] = [each for each in core.effects if not isinstance(each, Answer) or each.instance != instance]
         del core.sessions[instance]
         core.ttl_s.pop(instance, None)
         for name in sorted(session.opened):
