@@ -66,9 +66,8 @@ class Model:
         return not earlier & needs.keys() and all(count <= self.free(name) for name, count in needs.items())
 
     def waits_for_itself(self, owner: str, units: dict[str, int]) -> bool:
-        """Nobody else's units would be enough."""
-        others = {name: SPECS[name].units - self.held.count((owner, name)) for name in units}
-        return any(SPECS[name].kind != "rlock" and count > others[name] for name, count in units.items())
+        """For more of what it holds; a reentrant lock of its own it has already."""
+        return any((owner, name) in self.held for name in self.needs(owner, units))
 
     def take(self, owner: str, units: dict[str, int]) -> None:
         self.held += [(owner, name) for name, count in units.items() for _ in range(count)]

@@ -9,8 +9,8 @@ Rules:
   can turn down a holder whose time is over.
 * A request that would wait for ever is refused at once: the youngest wait is the one that closes the circle.
 
-As in ``threading``: what somebody holds may be given back by another thread, so an owner who waits for a lock, or for more
-of a semaphore, that it holds itself is not in a deadlock. A wait with a time limit ends by itself, so it is in no
+As in ``threading``: what somebody holds may be given back by another thread, so an owner who waits for a lock that it
+holds itself, or for more of a semaphore, is not in a deadlock. A wait with a time limit ends by itself, so it is in no
 deadlock, either. A semaphore that is given units by somebody who holds none of it is used as a signal; from then on
 anybody may come with more, and no wait for it is reported.
 """
