@@ -21,11 +21,13 @@ from holdfast.client.coordination import asks
 from holdfast.client.coordination.desk import now_s
 from holdfast.client.coordination.desk_threads import Desk, label, owner
 from holdfast.client.coordination.places import AnyPlace, SharedPlace, Where
-from holdfast.errors import LeaseLost, NotHeld
+from holdfast.errors import HoldfastError, LeaseLost, NotHeld
 from holdfast.wire.messages import ObjectAsked, ObjectStateAnswer
 
 FOREVER: Final = -1.0
 """``timeout`` of locks that means none, as in ``threading``."""
+_REPR_S: Final = 1.0
+"""How long ``repr`` waits for the host's word."""
 
 
 class Handle:
@@ -65,6 +67,16 @@ class Handle:
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name!r} object at {id(self):#x}>"
+
+    def _repr_with(self, told: Callable[[ObjectStateAnswer], str]) -> str:
+        """A ``repr`` as ``threading`` has it, with what the host says just now; without, if it cannot be asked."""
+        try:
+            self._desk.use(self.name, self._what)
+            state = f": {told(self._desk.connection.call(calls.object_state(self.name), _REPR_S))}"
+        except HoldfastError:
+            state = ""
+        name = "" if self._what.passing else f" {self.name!r}"
+        return f"<holdfast.{type(self).__name__}{name} at {id(self):#x}{state}>"
 
 
 def _again(kind: type[Handle], where: Where, name: str, what: ObjectAsked, more: dict[str, Any]) -> Handle:
@@ -230,8 +242,20 @@ class RLock(_Held):
     ) -> None:
         self._leave(error)
 
+    # What ``threading.Condition`` wants of a reentrant lock.
+
     def _is_owned(self) -> bool:
         return self._recursion_count() > 0
+
+    def _release_save(self) -> int:
+        count = self._recursion_count()
+        if not count:
+            raise NotHeld(f"{self.name!r} is not held here")
+        self._give(count)
+        return count
+
+    def _acquire_restore(self, count: int) -> None:
+        self._take(count, wait=True, timeout_s=None)
 
     def _recursion_count(self) -> int:
         return self._desk.ledger.count(owner(), self.name)
@@ -287,6 +311,9 @@ class Semaphore(_Held):
     ) -> None:
         self._leave(error)
 
+    def __repr__(self) -> str:
+        return self._repr_with(lambda state: f"value={state.free}")
+
 
 class BoundedSemaphore(Semaphore):
     """A semaphore that never gets larger than it was made, as ``threading.BoundedSemaphore``."""
@@ -306,6 +333,9 @@ class BoundedSemaphore(Semaphore):
         except NotHeld as exc:
             raise ValueError("Semaphore released too many times") from exc
 
+    def __repr__(self) -> str:
+        return self._repr_with(lambda state: f"value={state.free}/{self._what.units}")
+
 
 class Condition(Handle):
     """Waiting for somebody's word while a lock is given back meanwhile, as ``threading.Condition``."""
@@ -315,6 +345,10 @@ class Condition(Handle):
         self.lock = lock
         self.acquire = lock.acquire
         self.release = lock.release
+        if isinstance(lock, RLock):
+            self._release_save = lock._release_save
+            self._acquire_restore = lock._acquire_restore
+            self._is_owned = lock._is_owned
 
     def wait(self, timeout: float | None = None) -> bool:
         """Give the lock back, wait until notified, take the lock again.
@@ -378,6 +412,9 @@ class Condition(Handle):
     ) -> None:
         self.lock.__exit__(kind, error, traceback)
 
+    def __repr__(self) -> str:
+        return f"<Condition({self.lock!r})>"
+
     def __reduce__(self) -> tuple[Any, ...]:
         return _condition_again, (type(self), self._place.where, self.name, self.lock)
 
@@ -414,6 +451,9 @@ class Event(Handle):
         """
         is_set: bool = self._ask(asks.wait_flag(self.name, timeout))
         return is_set
+
+    def __repr__(self) -> str:
+        return self._repr_with(lambda state: "set" if state.is_set else "unset")
 
 
 class Barrier(Handle):
@@ -478,6 +518,9 @@ class Barrier(Handle):
     def broken(self) -> bool:
         """Whether it is broken; asks the host."""
         return self.state().broken
+
+    def __repr__(self) -> str:
+        return self._repr_with(lambda state: "broken" if state.broken else f"waiters={state.waiting}/{self.parties}")
 
     def _more(self) -> dict[str, Any]:
         return {"parties": self.parties, "_action": self._action, "_timeout": self._timeout}

@@ -50,8 +50,16 @@ def owner() -> int:
 
 
 def label() -> str:
-    """The name of this thread, for people."""
-    return threading.current_thread().name
+    """The name that this thread had when it first asked, for people.
+
+    Not by ``current_thread``, which would leave an object behind for each thread that ``threading`` has not started.
+    """
+    name: str | None = getattr(_thread, "label", None)
+    if name is None:
+        own = threading.get_ident()
+        names = (thread.name for thread in threading.enumerate() if thread.ident == own)
+        name = _thread.label = next(names, f"thread {own}")
+    return name
 
 
 class Desk(DeskBase["Connection"]):
@@ -93,7 +101,7 @@ class Desk(DeskBase["Connection"]):
             ledger.waiting += 1
         try:
             connection.submit(exchange)
-            limit = None if ask.timeout_s is None else ask.timeout_s + SLACK_S
+            limit = None if ask.timeout_s is None else min(ask.timeout_s + SLACK_S, threading.TIMEOUT_MAX)
             header, body = connection.wait(exchange, exchange.poll_answer, limit if ask.timeout_s else None)
         except DeadlineExceeded:
             self._give_up(exchange)
