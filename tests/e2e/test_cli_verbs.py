@@ -219,11 +219,14 @@ def completed(cli: Cli, words: str) -> list[str]:
 
 def test_completion(cli: Cli) -> None:
     job = detached(cli, "sleep 60")
-    assert completed(cli, "holdfast lo") == ["logs"]
+    assert completed(cli, "holdfast log") == ["logs"]
     assert "--timeout" in completed(cli, "holdfast run --t")
     assert job in completed(cli, "holdfast logs ")
     assert completed(cli, f"holdfast attach {job[:5]}") == [job]
     assert {"stop", "start", "status"} <= set(completed(cli, "holdfast agent st"))
+    plan = cli("queue", "add", "--delay", "1h", "--", "true").stdout.decode().strip()
+    assert plan in completed(cli, "holdfast queue cancel pl")
+    cli("queue", "cancel", plan)
     cli("kill", job)
 
 

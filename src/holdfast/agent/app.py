@@ -31,6 +31,7 @@ from holdfast.agent.keyring import Keyring
 from holdfast.agent.metrics import Metrics
 from holdfast.agent.network import Bound
 from holdfast.agent.plan import own_account
+from holdfast.agent.plan_starts import NAME
 from holdfast.agent.plans_desk import PlansDesk
 from holdfast.agent.principals_desk import PrincipalsDesk
 from holdfast.agent.recorded import Recorded, RecordedClock
@@ -283,7 +284,7 @@ class _App:
     def _recorded_plans(self) -> tuple[Plans, Recorded[Order]]:
         """The plans of the agent before, and where what happens to them is recorded."""
         machine = Plans()
-        recorded = Recorded("plans", machine, self._journal, loop=self._loop, clock=self._clock, log=_say)
+        recorded = Recorded(NAME, machine, self._journal, loop=self._loop, clock=self._clock, log=_say)
         recorded.restore()
         return machine, recorded
 

@@ -51,6 +51,8 @@ if TYPE_CHECKING:
     from holdfast.agent.live import LiveJob
     from holdfast.agent.service import Service
 
+NAME: Final = "plans"
+"""The machine in the journal."""
 ACTION: Final = "plan.fired"
 """What the audit calls a start on behalf of whoever made the plan."""
 LOOK_S: Final = 1.0
@@ -316,6 +318,8 @@ class PlanStarts:
         """Something has happened, whether the journal takes it now or later."""
 
         def refused(error: StorageError) -> None:
+            if error.path == NAME:  # the machine failed at it, and would again
+                return
             self._board.log(f"plans wait for the journal: {error}")
             self._board.loop.call_later(AGAIN_S, self.record, happened)
 

@@ -75,6 +75,26 @@ def job_ids(ctx: click.Context, incomplete: str) -> list[CompletionItem]:
     return [CompletionItem(info.job, help=f"{state_text(info)}  {command_text(info)[:40]}") for info in jobs]
 
 
+def plan_ids(ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+    """Plans whose id begins like this, with state and command; none where no agent answers at once."""
+    from click.shell_completion import CompletionItem
+
+    import holdfast
+    from holdfast.cli.planning import command_text
+    from holdfast.cli.session import LOCAL
+    from holdfast.client.plans import HostPlans
+    from holdfast.config import load
+
+    try:
+        settings = load(overrides={"host": ctx.params.get("host"), "state_dir": ctx.params.get("state_dir")})
+        state_dir = settings.state_dir if settings.host == LOCAL else None
+        with holdfast.connect(settings.host, timeout=CONNECT_S, state_dir=state_dir, start=False) as host:
+            found = [info for info in HostPlans(host).all(over=True) if info.id.startswith(incomplete)][:MOST_IDS]
+    except HoldfastError:
+        return []
+    return [CompletionItem(info.id, help=f"{info.state}  {command_text(info)[:40]}") for info in found]
+
+
 def host_names(incomplete: str, *, with_local: bool = True) -> list[CompletionItem]:
     """``local`` and the names of hosts.toml that begin like this, with what each stands for; nobody is asked."""
     from click.shell_completion import CompletionItem

@@ -126,6 +126,13 @@ def complete_jobs(ctx: click.Context, _param: click.Parameter, incomplete: str) 
     return job_ids(ctx, incomplete)
 
 
+def complete_plans(ctx: click.Context, _param: click.Parameter, incomplete: str) -> Any:
+    """Ids of plans that begin like this, for completion."""
+    from holdfast.cli.completion import plan_ids
+
+    return plan_ids(ctx, incomplete)
+
+
 def complete_hosts(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> Any:
     """Names of hosts that begin like this, for completion."""
     from holdfast.cli.completion import host_names

@@ -89,7 +89,7 @@ def plan_table(plans: list[PlanInfo], *, now: float, wide: bool) -> Table:
             every = "-" if info.every_s is None else format_duration(info.every_s)
             after = ",".join(info.after) or "-"
             row += [every, after, str(info.fired), str(info.missed), info.principal or "-"]
-        rows.append((*row, info.job or "-", _command(info)))
+        rows.append((*row, info.job or "-", command_text(info)))
     return Table(WIDE_HEADINGS if wide else HEADINGS, tuple(rows), state_column=1)
 
 
@@ -137,5 +137,6 @@ def _when(info: PlanInfo, now: float) -> str:
     return "now"
 
 
-def _command(info: PlanInfo) -> str:
+def command_text(info: PlanInfo) -> str:
+    """The command as one would type it. Pure."""
     return info.argv[-1].replace("\n", "; ") if info.shell and info.argv else shlex.join(info.argv)

@@ -10,7 +10,7 @@ import click
 from holdfast.cli import exit_codes
 from holdfast.cli.documents import to_json
 from holdfast.cli.job_flags import NamedJobCommand, job_flags, job_options, what_to_run
-from holdfast.cli.options import DURATION, MOMENT, AgentVerb, json_flag, output_option
+from holdfast.cli.options import DURATION, MOMENT, AgentVerb, complete_plans, json_flag, output_option
 from holdfast.cli.out import write_all
 from holdfast.cli.planning import group_document, group_table, make_plan, plan_document, plan_table
 from holdfast.cli.render import print_listing
@@ -48,7 +48,13 @@ def command() -> None:
 @command.command(cls=NamedJobCommand, name="add", short_help="Add a command to a line, and print its id.")
 @click.option("--group", metavar="GROUP", default=GROUP, help=f"In which line (default: {GROUP}).")
 @click.option("--priority", type=float, default=0.0, metavar="N", help="Lower ones come first (default: 0).")
-@click.option("--after", multiple=True, metavar="ID", help="Not before this plan or job has ended well.")
+@click.option(
+    "--after",
+    multiple=True,
+    metavar="ID",
+    shell_complete=complete_plans,
+    help="Not before this plan or job has ended well.",
+)
 @click.option("--at", type=MOMENT, metavar="TIME", help="Not before: 2027-01-31T03:00, 03:00 or now+5m.")
 @click.option("--delay", type=DURATION, metavar="D", help="Not before D has passed.")
 @click.option("--every", type=DURATION, metavar="D", help="Again and again, D apart.")
@@ -169,7 +175,7 @@ def _until_empty(plans: HostPlans, info: GroupInfo, timeout: float | None) -> Gr
 
 
 @command.command(cls=AgentVerb, name="retry", short_help="Start failed plans again.")
-@click.argument("ids", nargs=-1, metavar="[ID]...")
+@click.argument("ids", nargs=-1, metavar="[ID]...", shell_complete=complete_plans)
 @click.option("--group", metavar="GROUP", help="All failed ones of this group.")
 @json_flag
 def retry(session: Session, ids: tuple[str, ...], group: str | None, as_json: bool) -> int:
@@ -199,7 +205,7 @@ def retry(session: Session, ids: tuple[str, ...], group: str | None, as_json: bo
 
 
 @command.command(cls=AgentVerb, name="cancel", short_help="Do not start plans (again).")
-@click.argument("ids", nargs=-1, required=True, metavar="ID...")
+@click.argument("ids", nargs=-1, required=True, metavar="ID...", shell_complete=complete_plans)
 def cancel(session: Session, ids: tuple[str, ...]) -> int:
     """Do not start these plans (again). A job that runs already goes on: `holdfast stop JOB` ends it."""
     with session.connect() as host:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from holdfast.agent.access import Principal, Role
-from holdfast.agent.plan_starts import ending
+from holdfast.agent.plan_starts import NAME, ending
 from holdfast.agent.plans_desk import PlansDesk
 from holdfast.coordination.plans import Plans as Machine
 from holdfast.errors import StorageError
@@ -445,6 +445,15 @@ def test_what_happens_is_recorded_as_soon_as_it_can_be(planning: Planning) -> No
     planning.world.advance(1)
     assert planning.show("p").state == "done"
     assert planning.show("next").state == "running"
+
+
+def test_what_the_machine_failed_at_is_not_tried_for_ever(planning: Planning) -> None:
+    planning.add("p")
+    planning.recorder.fail = StorageError("a mistake of the agent", path=NAME)
+    planning.finish("p")
+    tried = len(planning.recorder.power)
+    planning.world.advance(60)
+    assert len(planning.recorder.power) == tried
 
 
 def test_a_job_that_the_journal_does_not_take_is_tried_again(planning: Planning) -> None:
