@@ -67,7 +67,7 @@ def encode_function(function: Callable[..., object], *, by_value: bool = False) 
     named = None if by_value else reference(function)
     if named is not None:
         return _BY_NAME + ":".join(named).encode()
-    return _within_limit(_BY_VALUE + _pickled(function, "the function"), "the function")
+    return _within_limit(_BY_VALUE + pickled(function, "the function"), "the function")
 
 
 def needs_pickle(body: bytes) -> bool:
@@ -135,8 +135,8 @@ def encode_arguments(args: Sequence[object], kwargs: Mapping[str, object]) -> tu
         data = _dumps((tuple(args), dict(kwargs)))
     except Exception:
         for place, value in (*((f"args[{i}]", v) for i, v in enumerate(args)), *kwargs.items()):
-            _pickled(value, place)  # raises where the trouble is
-        data = _pickled((tuple(args), dict(kwargs)), "the arguments")
+            pickled(value, place)  # raises where the trouble is
+        data = pickled((tuple(args), dict(kwargs)), "the arguments")
     return messages.PICKLED, _within_limit(data, "the arguments")
 
 
@@ -174,7 +174,7 @@ def encode_result(value: object, *, pickles: bool) -> bytes:
     plain = codec.encode_if_plain(value)
     if plain is not None:
         return _within_limit(_PLAIN + plain, "the result")
-    return _within_limit(_PICKLE + _pickled(value, "the result"), "the result")
+    return _within_limit(_PICKLE + pickled(value, "the result"), "the result")
 
 
 def open_result(body: bytes, *, pickles: bool) -> Any:
@@ -185,20 +185,46 @@ def open_result(body: bytes, *, pickles: bool) -> Any:
         pickles: Open one if it is one.
 
     Raises:
-        CallRefused: it is a pickle and must not be opened, or nothing that we know.
+        CallRefused: it is a pickle and must not be opened.
+        ValueError: it is no result.
         Exception: whatever opening the pickle raises.
     """
     form = body[:1]
     if form == _PLAIN:
         return codec.decode(memoryview(body)[1:])
-    if form == _PICKLE and pickles:
-        from holdfast.functions.pickles import loads
+    if form == _PICKLE:
+        return open_pickle(body[1:], pickles=pickles)
+    raise ValueError(f"a result of form {form!r}")
 
-        return loads(body[1:])
-    from holdfast.functions.errors import CallRefused
 
-    reason = 'a pickle, which only a pool with results="pickle" opens' if form == _PICKLE else f"of form {form!r}"
-    raise CallRefused(f"the result is {reason}", ran="yes")
+def open_pickle(data: bytes, *, pickles: bool) -> Any:
+    """What a result was that is not plain; in the client.
+
+    Raises:
+        CallRefused: pickles must not be opened.
+        Exception: whatever opening it raises.
+    """
+    if not pickles:
+        from holdfast.functions.errors import CallRefused
+
+        raise CallRefused('the result is a pickle, which only results="pickle" opens', ran="yes")
+    from holdfast.functions.pickles import loads
+
+    return loads(data)
+
+
+def pickled(value: object, place: str) -> bytes:
+    """The pickle of a value that is called so.
+
+    Raises:
+        CallRefused: it cannot be pickled.
+    """
+    try:
+        return _dumps(value)
+    except Exception as exc:
+        from holdfast.functions.errors import CallRefused
+
+        raise CallRefused(f"{place} cannot be sent: {type(exc).__name__}: {exc}") from exc
 
 
 # --- inside ----------------------------------------------------------------------------------------------------------
@@ -208,15 +234,6 @@ def _dumps(value: object) -> bytes:
     from holdfast.functions.pickles import dumps
 
     return dumps(value)
-
-
-def _pickled(value: object, place: str) -> bytes:
-    try:
-        return _dumps(value)
-    except Exception as exc:
-        from holdfast.functions.errors import CallRefused
-
-        raise CallRefused(f"{place} cannot be sent: {type(exc).__name__}: {exc}") from exc
 
 
 def _opened(data: bytes, what: str) -> Any:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import sys
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import msgspec
 
@@ -42,6 +42,7 @@ class Raised(msgspec.Struct, frozen=True, array_like=True):
         traceback: As Python would have printed it there, without the worker's own part.
         args: Its ``args`` (``codec``), if they are plain.
         pickle: The exception itself, if the client opens pickles and it has one.
+        ran: Whether the function was called at all.
     """
 
     module: str
@@ -50,7 +51,10 @@ class Raised(msgspec.Struct, frozen=True, array_like=True):
     traceback: str = ""
     args: bytes | None = None
     pickle: bytes | None = None
+    ran: Literal["no", "yes"] = "yes"
 
+
+_ERRORS: Final = "holdfast.functions.errors"
 
 _pack: Final = msgspec.msgpack.Encoder().encode
 _raised: Final = msgspec.msgpack.Decoder(Raised).decode
@@ -81,6 +85,16 @@ def encode_error(error: BaseException, *, pickles: bool, own: str = "") -> bytes
     )
 
 
+def encode_refusal(text: str) -> bytes:
+    """The body of an ERROR: the function was not called, a ``CallRefused`` says why; in the worker."""
+    return _pack(Raised(_ERRORS, "CallRefused", _clean(text[:TEXT_CHARS]), ran="no"))
+
+
+def encode_timeout(text: str, traceback: str) -> bytes:
+    """The body of an ERROR: a ``CallTimeout``, with what the function was doing then; in the worker."""
+    return _pack(Raised(_ERRORS, "CallTimeout", _clean(text), _clean(traceback[-TRACEBACK_CHARS:])))
+
+
 def open_error(body: bytes, *, pickles: bool) -> BaseException:
     """The exception to be raised; in the client.
 
@@ -91,10 +105,23 @@ def open_error(body: bytes, *, pickles: bool) -> BaseException:
     Raises:
         ValueError: this is no ERROR.
     """
+    return rebuilt(fields(body), pickles=pickles)
+
+
+def fields(body: bytes) -> Raised:
+    """The body of an ERROR, taken apart.
+
+    Raises:
+        ValueError: this is no ERROR.
+    """
     try:
-        raised = _raised(body)
+        return _raised(body)
     except msgspec.DecodeError as exc:
         raise ValueError(f"unreadable error: {exc}") from exc
+
+
+def rebuilt(raised: Raised, *, pickles: bool) -> BaseException:
+    """The exception to be raised, as ``open_error`` gives it."""
     error: BaseException | None = None
     if pickles and raised.pickle is not None:
         error = _unpickled(raised.pickle)
@@ -165,7 +192,7 @@ def _ours(raised: Raised) -> BaseException | None:
 
     for kind in (errors.CallTimeout, errors.CallRefused, errors.CallTooLarge):
         if (raised.module, raised.qualname) == (kind.__module__, kind.__qualname__):
-            return kind(raised.text, ran="yes")
+            return kind(raised.text, ran=raised.ran)
     return None
 
 
@@ -228,7 +255,7 @@ def _instance(kind: type[BaseException], raised: Raised) -> RemoteError:
 
 
 def _again(raised: Raised) -> BaseException:
-    return open_error(_pack(raised), pickles=False)
+    return rebuilt(raised, pickles=False)
 
 
 def _remote_traceback(text: str) -> Exception:
