@@ -1,8 +1,8 @@
 """The machine of shared objects against somebody who only watches: what was asked, what was answered, and the clock.
 
-The watcher knows nothing of lines. From the answers alone it says who holds the locks and where each item is, and checks
-what users rely on: never two holders, greater tokens, each number carried out once, no item lost and none given twice.
-Every so often the machine is put together again from its snapshot, and once more from its records.
+The watcher knows nothing of lines. From the answers alone it says who holds the locks and where each item is, and
+checks what users rely on: never two holders, greater tokens, each number carried out once, no item lost and none given
+twice. Every so often the machine is put together again from its snapshot, and once more from its records.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from typing import Final
 import pytest
 
 from holdfast.coordination.records import (
-    AnyNumbered,
     Answer,
+    AnyNumbered,
     Asked,
     Ended,
     Handed,
@@ -112,7 +112,7 @@ class Watcher:
         """Its session is over: what it held, had asked, and had not seen."""
         for table in (self.requests, self.answers, self.out):
             for key in [key for key in table if key[0] == instance]:
-                del table[key]  # type: ignore[attr-defined]
+                del table[key]
         for name in [name for name, owner in self.holder.items() if owner.startswith(instance)]:
             del self.holder[name]
         for owner in [owner for owner in self.depth if owner.startswith(instance)]:
@@ -181,8 +181,9 @@ class Play:
                 acts = [of for of, (which, _) in self.acts(instance).items() if which == name]
                 if acts:
                     return w.Meet(name, rng.choice(("acted", "failed")), acts[0], number=number, seen=seen)
-                do = rng.choice(("wait", "wait", "wait", "wait", "reset", "abort"))
-                return w.Meet(name, do, timeout_s=limit, number=number, seen=seen)
+                if rng.random() < 0.3:
+                    return w.Meet(name, "reset" if rng.random() < 0.5 else "abort", number=number, seen=seen)
+                return w.Meet(name, "wait", timeout_s=limit, number=number, seen=seen)
         if rng.random() < 0.45:
             return w.Put(name, wait=wait, timeout_s=limit, number=number, seen=seen)
         if name == "work" and rng.random() < 0.5:
@@ -192,8 +193,14 @@ class Play:
             if had:
                 header = self.watcher.answers[rng.choice(had)].header
                 assert isinstance(header, w.TakeAnswer)
-                do = rng.choice(("ack", "fail"))
-                return w.Settle(name, do, header.item, header.delivery, number=number, seen=seen)
+                return w.Settle(
+                    name,
+                    "ack" if rng.random() < 0.5 else "fail",
+                    header.item,
+                    header.delivery,
+                    number=number,
+                    seen=seen,
+                )
         if rng.random() < 0.1:
             return w.Join(name, limit, number=number, seen=seen)
         return w.Take(name, wait, limit, number=number, seen=seen)
