@@ -7,7 +7,8 @@ Rules of this module:
 * Events of one turn of the loop share a commit. The first one of a turn is committed on the spot: that costs less than
   waiting for company that may not come.
 * An event that cannot be written has not happened; whoever wanted it is told why.
-* From time to time the whole machine is written down, and the log begins anew.
+* From time to time the whole machine is written down, and the log begins anew: in a lull, or without one when the log
+  is twice as long. That takes the loop some 4 us an object and 0.3 us a KiB, and the journal's thread the rest.
 
 The recorded clock gives seconds that never go back. It goes on through restarts of the agent (also while there is none)
 and through sleep of the host (CLOCK_BOOTTIME); after another boot of the host it goes on from the last recorded event.
@@ -34,6 +35,8 @@ SNAPSHOT_EVENTS: Final = 20_000
 """Events after which a snapshot is kept: reading them at a start takes about half a second."""
 SNAPSHOT_BYTES: Final = 8 * 1024 * 1024
 """The same in bytes; never less than the last snapshot had, so that at most half of what is written is snapshots."""
+LULL_S: Final = 0.05
+"""Nothing was recorded for so long."""
 
 _E = TypeVar("_E")
 _E_co = TypeVar("_E_co", covariant=True)
@@ -142,6 +145,7 @@ class Recorded(Generic[_E]):
         self._turn: list[_Entry] = []
         self._hot = False
         self._draining = False
+        self._lull: asyncio.TimerHandle | None = None
 
     def restore(self) -> int:
         """Bring the machine up to date; how many events that took. Nothing of it is ordered again.
@@ -207,7 +211,9 @@ class Recorded(Generic[_E]):
             then(_closed(exc))
 
     def keep_snapshot(self) -> None:
-        """Write the machine down, and begin the log anew."""
+        """Write the machine down, and begin the log anew; if nothing has happened since, that is so already."""
+        if not self.events:
+            return
         body = self._machine.snapshot()
         self.events = self._bytes = 0
 
@@ -283,8 +289,22 @@ class Recorded(Generic[_E]):
                 self._safely(self.on_effect, effect)
             if entry.then is not None:
                 self._safely(entry.then)
-        if self.events >= SNAPSHOT_EVENTS or self._bytes >= max(SNAPSHOT_BYTES, self._kept_bytes):
+        if self._is_long(2):
             self.keep_snapshot()
+        elif self._lull is None and self._is_long():
+            self._lull = self._loop.call_later(LULL_S, self._in_a_lull, self._seq)
+
+    def _is_long(self, times: int = 1) -> bool:
+        """Whether the log is (so many times) longer than it has to be."""
+        return self.events >= times * SNAPSHOT_EVENTS or self._bytes >= times * max(SNAPSHOT_BYTES, self._kept_bytes)
+
+    def _in_a_lull(self, seq: int) -> None:
+        self._lull = None
+        if self._is_long():
+            if self._seq == seq:
+                self.keep_snapshot()
+            else:
+                self._lull = self._loop.call_later(LULL_S, self._in_a_lull, self._seq)
 
     def _apply(self, event: bytes, at_s: float) -> Sequence[_E] | None:
         """What it orders; None: the machine has failed, and does so again at the same event of a replay."""

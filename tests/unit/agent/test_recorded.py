@@ -67,6 +67,12 @@ def loop() -> Iterator[ManualLoop]:
     made.close()
 
 
+def let_lull_pass(loop: ManualLoop) -> None:
+    loop.settle()
+    loop.now += recorded.LULL_S
+    loop.settle()
+
+
 class Holding:
     """A journal whose answers wait for ``answer``."""
 
@@ -190,14 +196,28 @@ def test_a_restart_gives_the_same_machine_and_orders_nothing_again(loop: ManualL
 def test_a_snapshot_takes_the_place_of_the_log(loop: ManualLoop, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(recorded, "SNAPSHOT_EVENTS", 3)
     desk = Desk(loop, MemoryJournal())
-    for event in (b"1", b"2", b"3", b"4"):
+    for event in (b"1", b"2", b"3"):
         desk.record(event)
-        loop.settle()
+    let_lull_pass(loop)
+    desk.record(b"4")
+    loop.settle()
     assert [row.seq for row in desk.journal.log("sum", 0)] == [4]
     other = Desk(loop, desk.journal.reopened(boot_id="boot"))
     assert (other.machine.total, other.replayed) == (10, 1)
     other.record(b"5")
     assert [row.seq for row in other.journal.log("sum", 0)] == [4, 5]
+
+
+def test_a_snapshot_waits_for_a_lull_but_not_for_ever(loop: ManualLoop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recorded, "SNAPSHOT_EVENTS", 3)
+    desk = Desk(loop, MemoryJournal())
+    kept = []
+    for _ in range(6):
+        desk.record(b"1")
+        loop.settle()
+        loop.now += recorded.LULL_S * 0.9
+        kept.append(desk.recorded.events == 0)
+    assert kept == [False] * 5 + [True]
 
 
 def test_a_snapshot_holds_only_what_has_happened(loop: ManualLoop) -> None:
@@ -220,7 +240,7 @@ def test_many_bytes_ask_for_a_snapshot_too_but_not_for_fewer_than_it_had(
     kept = []
     for event in (b"1", b"1", b"99990", b"1", b"1", b"1", b"1", b"1"):
         desk.record(event)
-        loop.settle()
+        let_lull_pass(loop)
         kept.append(desk.recorded.events == 0)
     assert kept == [False, True, True, False, False, False, False, True]
 
