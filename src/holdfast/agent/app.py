@@ -191,6 +191,7 @@ class _App:
             loop.add_signal_handler(signum, self._stop, False)
         loop.add_signal_handler(signal.SIGHUP, lambda: None)
         try:
+            service.workers.listen()
             self._listen(path, keys)
         except OSError as exc:
             _say(f"cannot listen on {path}: {exc.strerror}")
@@ -203,6 +204,7 @@ class _App:
         _say(f"agent {os.getpid()} serves {', '.join((path, *service.listeners))}")
         await self._stopping.wait()
         self._acceptor.close()
+        service.workers.close()
         if self._metrics is not None:
             self._metrics.close()
         os.unlink(path)

@@ -12,6 +12,7 @@ Rules of this module:
 from __future__ import annotations
 
 import asyncio
+import os
 import traceback
 from collections import deque
 from collections.abc import Callable
@@ -98,6 +99,7 @@ class Board:
         self.unix_s = now_unix_s
         self.log = log
         self.files = OutputFiles(state_dir)
+        self.worker_socket = os.path.join(state_dir, plan.WORKER_SOCKET)
         self.jobs: dict[JobId, LiveJob] = {}
         self.by_key: dict[tuple[str, bytes], LiveJob] = {}
         self.output = LiveOutput(self)
@@ -363,7 +365,14 @@ class Board:
             self.before_spawn(live)
             stage = "user"
             run = plan.shim_run(
-                job.id, spawn.attempt, job.spec, body, host=self.host, agent_id=self.agent_id, now_unix_s=self.unix_s()
+                job.id,
+                spawn.attempt,
+                job.spec,
+                body,
+                host=self.host,
+                agent_id=self.agent_id,
+                now_unix_s=self.unix_s(),
+                worker_socket=self.worker_socket,
             )
         except Refused as error:
             self.crew.put_back(shim)

@@ -24,6 +24,12 @@ def same_process(started: control.Started, claim: control.Claim | control.Damage
     return fields[0] != b"Z" and claim.boot_ns - 2 * _TICK_NS <= start_ns <= started.boot_ns + 2 * _TICK_NS
 
 
+def has_ended(pid: int) -> bool:
+    """Whether the process of this number, which nobody else has got yet, runs no more."""
+    fields = _stat(pid)
+    return fields is None or fields[0] in (b"Z", b"X")
+
+
 def exit_status(pidfd: int, pid: int) -> int | None:
     """The raw wait status of an ended process, if the kernel still tells.
 

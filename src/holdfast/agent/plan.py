@@ -9,12 +9,14 @@ from __future__ import annotations
 import os
 import pwd
 import resource
+import sys
 from functools import lru_cache
 from typing import Final
 
 import msgspec
 
 from holdfast.errors import Refused
+from holdfast.functions.setup import SOCKET_VARIABLE
 from holdfast.jobs import lease
 from holdfast.jobs.body import Body
 from holdfast.jobs.spec import JobSpec
@@ -24,6 +26,12 @@ from holdfast.types import JobId, OnDisconnect
 from holdfast.wire.messages import ErrorCode, Run, unpack_items
 
 DEFAULT_PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+WORKER: Final = (sys.executable, "-P", "-m", "holdfast.functions.worker")
+"""How the command line of a worker begins: it looks for no modules in the directory that it happens to start in."""
+
+WORKER_SOCKET: Final = "worker.sock"
+"""Where workers find their agent, in its state directory."""
 
 _RULES: Final = {"block": control.BLOCK, "keep-tail": control.KEEP_TAIL, "kill": control.KILL_RULE}
 _RLIMITS: Final = {
@@ -134,15 +142,31 @@ def read_request(run: Run, data: bytes) -> tuple[JobSpec, Body]:
     return spec, Body(tuple(argv), tuple(env), cwd or b"")
 
 
+def is_worker(spec: JobSpec) -> bool:
+    """Whether a job's command is a worker: one that takes calls, or makes a single one."""
+    return spec.argv[1 : len(WORKER)] == WORKER[1:] and not spec.shell  # of any interpreter: agents are upgraded
+
+
 def shim_run(
-    job: JobId, attempt: int, spec: JobSpec, body: Body, *, host: str, agent_id: str, now_unix_s: float
+    job: JobId,
+    attempt: int,
+    spec: JobSpec,
+    body: Body,
+    *,
+    host: str,
+    agent_id: str,
+    now_unix_s: float,
+    worker_socket: str = "",
 ) -> messages.Run:
-    """What the shim is told.
+    """What the shim is told. ``worker_socket``: where workers find the agent.
 
     Raises:
         Refused: the user is gone since the job was accepted.
     """
     who = account(spec.user, spec.groups)
+    env = _environment(job, attempt, spec, body, who, host, agent_id, now_unix_s)
+    if is_worker(spec):
+        env = (*env, b"%s=%s" % (SOCKET_VARIABLE.encode(), os.fsencode(worker_socket)))
     argv = (b"/bin/sh", b"-c", body.argv[0]) if spec.shell else body.argv
     flags = 0
     if spec.durability == "power":
@@ -155,7 +179,7 @@ def shim_run(
         job=job,
         attempt=attempt,
         argv=argv,
-        env=_environment(job, attempt, spec, body, who, host, agent_id, now_unix_s),
+        env=env,
         cwd=body.cwd or os.fsencode(who.home),
         flags=flags,
         timeout_ms=max(1, round(spec.timeout_s * 1000)) if spec.timeout_s else 0,

@@ -10,6 +10,7 @@ Rules of this module:
 
 from __future__ import annotations
 
+import platform
 import traceback
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
@@ -21,9 +22,11 @@ from holdfast.agent.jobs_desk import JobsDesk
 from holdfast.agent.live import LiveJob
 from holdfast.agent.lookup import Lookup
 from holdfast.agent.peer import Peer
+from holdfast.agent.plan import WORKER
 from holdfast.agent.reading import ReadingDesk
 from holdfast.agent.starts import Starts
 from holdfast.agent.stdin import StdinDesk
+from holdfast.agent.worker_desk import WorkerDesk
 from holdfast.errors import HoldfastError, Refused, StorageError
 from holdfast.jobs.instructions import Notify
 from holdfast.jobs.stimuli import LeftOnPurpose
@@ -98,6 +101,7 @@ class Service:
         self.starts = Starts(self)
         self.reading = ReadingDesk(self)
         self.desk = JobsDesk(self)
+        self.workers = WorkerDesk(self)
         self._operations: dict[type, Operation] = {
             Run: self.starts.run,
             Get: self.desk.get,
@@ -140,7 +144,7 @@ class Service:
             plans.Plans: _not_answered,
             plans.Group: _not_answered,
             plans.Groups: _not_answered,
-            Dial: _not_answered,
+            Dial: self.workers.dial,
         }
         self.sharing = CoordinationDesk(self, held.shared)
         self.housekeeping: Housekeeping | None = None
@@ -172,6 +176,8 @@ class Service:
                 software=f"holdfast/{__version__}",
                 roles=(self.guard.role_of(peer),),
                 unix_s=self.board.unix_s(),
+                python=platform.python_version(),
+                worker=WORKER,
             )
         )
         self.guard.connected(peer)
@@ -186,6 +192,7 @@ class Service:
         for owner, stream in [key for key in self._leases if key[0] is peer]:
             self.detach(owner, stream)
         self.stdin.peer_gone(peer)
+        self.workers.peer_gone(peer)
         self.sharing.peer_gone(peer)
         self.guard.disconnected(peer)
 
@@ -203,6 +210,7 @@ class Service:
         self._drop_wait(peer, stream)
         self.detach(peer, stream)
         self.stdin.stream_gone(peer, stream)
+        self.workers.stream_gone(peer, stream)
         self.sharing.stream_gone(peer, stream)
 
     def attach(self, peer: Peer, stream: int, live: LiveJob) -> None:
@@ -278,9 +286,10 @@ class Service:
             self._our_mistake(peer, stream, error)
 
     def stdin_data(self, peer: Peer, stream: int, offset: int, data: bytes) -> None:
-        """Bytes of a job's stdin."""
+        """Bytes for a worker, or of a job's stdin."""
         try:
-            self.stdin.data(peer, stream, offset, data)
+            if not self.workers.data(peer, stream, offset, data):
+                self.stdin.data(peer, stream, offset, data)
         except Exception as error:
             self._our_mistake(peer, stream, error)
 
@@ -327,6 +336,7 @@ class Service:
         for peer, reader in list(live.readers):
             self.reading.serve(peer, reader)
         self.stdin.job_done(live)
+        self.workers.job_done(live)
         if self.housekeeping is not None:
             self.housekeeping.job_done(live)
 

@@ -80,11 +80,12 @@ class Progress(msgspec.Struct, frozen=True, array_like=True):
 
 
 class MessageParser:
-    """Cuts a stream of bytes into messages, many at a time."""
+    """Cuts a stream of bytes into messages, many at a time; ``most``: longest body."""
 
-    __slots__ = ("_chunks", "_have", "_need")
+    __slots__ = ("_chunks", "_have", "_most", "_need")
 
-    def __init__(self) -> None:
+    def __init__(self, most: int = MESSAGE_BYTES) -> None:
+        self._most = most
         self._chunks: list[bytes] = []
         self._have = 0
         self._need = PREFIX_BYTES
@@ -93,7 +94,7 @@ class MessageParser:
         """All messages that are complete now, as (kind, number, body).
 
         Raises:
-            ConversationError: a body longer than ``MESSAGE_BYTES`` is announced.
+            ConversationError: a body that is too long is announced.
         """
         if self._have:  # joined when a whole message is there: a long one is not copied with each of its chunks
             self._chunks.append(data)
@@ -109,8 +110,8 @@ class MessageParser:
         need = PREFIX_BYTES
         while end - at >= PREFIX_BYTES:
             length, kind, number = unpack(data, at)
-            if length > MESSAGE_BYTES:
-                raise ConversationError(f"a message of {length} bytes; the limit MESSAGE_BYTES is {MESSAGE_BYTES}")
+            if length > self._most:
+                raise ConversationError(f"a message of {length} bytes; the limit is {self._most}")
             body = at + PREFIX_BYTES
             after = body + length
             if after > end:

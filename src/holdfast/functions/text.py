@@ -82,10 +82,10 @@ def untagged(value: Any) -> Any:
     if len(value) != 1 or tag not in _TAGS:
         raise ValueError(f"unknown tag {tag}")
     kind, build = _TAGS[tag]
-    held: Any = value[tag]
-    if type(held) is not kind:
-        raise ValueError(f"{tag} holds a {type(held).__name__}")
-    return build([untagged(each) for each in held] if kind is list else held)
+    held = value[tag]
+    if not isinstance(held, kind):
+        raise ValueError(f"{tag} holds a {type(held).__name__}")  # noqa: TRY004 - of a text that is wrong
+    return build([untagged(each) for each in value[tag]] if kind is list else held)
 
 
 def _is_unicode(text: str) -> bool:

@@ -368,13 +368,16 @@ class DialAnswer(msgspec.Struct, frozen=True, omit_defaults=True):
         gone: The worker's process has ended; False: it is there and can be asked again.
         started: Number of the last call that the worker has begun, by the record it keeps; 0: none, or not known.
         finished: Number of the last call that it has ended; all before it have ended, too.
-        why: What the worker said of its own end: ``timeout`` of a call, or nothing.
+        why: ``timeout``: it ended itself, since its call took too long; ``unrecorded``: there is no record, so every
+            call that was sent to it may have been begun; else empty.
+        where: Of a timeout: what it was doing then, as Python prints it.
     """
 
     gone: bool
     started: int = 0
     finished: int = 0
     why: str = ""
+    where: str = ""
 
 
 class DoneAnswer(msgspec.Struct, frozen=True, omit_defaults=True):
