@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 import msgspec
 import xxhash
 
+from holdfast.functions import calls, current
+from holdfast.functions.setup import take_orders
 from holdfast.types import Cause, ChannelRecord, ExitStatus, JobInfo, JobState, Receipt
 from holdfast.wire import messages as m
 from holdfast.wire.link import (
@@ -49,6 +51,10 @@ class MemoryJob:
     stopped: bool = False
     worker: MemoryWorker | None = None
     prints: bytes = b""
+
+
+class Hold(Exception):
+    """Raised by a function whose process is to go on."""
 
 
 class MemoryAgent:
@@ -97,6 +103,9 @@ class MemoryAgent:
         if argv[-1] == b"pool":
             self.start_worker(job, dict(item.decode().split("=", 1) for item in env))
             return
+        if argv[-1] == b"call":
+            self.call(job, dict(item.decode().split("=", 1) for item in env))
+            return
         stdout, stderr, code = self.commands[argv[0].decode()](bytes(job.stdin))
         self.finish(job, stdout, stderr, ExitStatus(code=code), Cause.EXITED)
 
@@ -108,6 +117,23 @@ class MemoryAgent:
         elif self.stillborn:
             self.stillborn -= 1
             self.kill(job.worker)
+
+    def call(self, job: MemoryJob, variables: dict[str, str]) -> None:
+        """The function that came along; one that prints gives it back as bytes, one that is to go on raises Hold."""
+        orders = take_orders(variables)
+        assert orders.call is not None
+        try:
+            function = calls.load_function(orders.call.function)
+            args, kwargs = calls.open_arguments(orders.call.flags, orders.call.arguments)
+            printed = function(*args, **kwargs)
+        except Hold:
+            return
+        except Exception as error:
+            self.finish(job, b"", f"{error}\n".encode(), ExitStatus(code=1), Cause.EXITED)
+        else:
+            self.finish(job, printed if isinstance(printed, bytes) else b"", b"", ExitStatus(code=0), Cause.EXITED)
+        finally:
+            current._current = None  # this process is none of its workers
 
     def workers(self) -> list[MemoryWorker]:
         """Those of jobs that are not done."""
@@ -327,6 +353,8 @@ class AgentConnection:
             case m.Dial():
                 self._dial(stream, request, job)
             case m.Signal():
+                if job.receipt is None and request.signum in (9, 15) and not job.out:
+                    self.agent.finish(job, b"", b"", ExitStatus(signal=request.signum), Cause.EXITED)
                 self.link.respond(stream, m.DoneAnswer(JobState.RUNNING))
             case m.Stop():
                 job.stopped = True

@@ -9,7 +9,7 @@ Rules of this module, and of its twin:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -17,6 +17,7 @@ from holdfast.client import calls, results
 from holdfast.client.coordination.host_threads import SharedObjects
 from holdfast.client.drive_threads import Connection
 from holdfast.client.feed import JobFeed, ReadPlan
+from holdfast.client.functions.host_threads import Functions
 from holdfast.client.handles import MAX_OUTPUT_BYTES, HostBase, JobBase, LinkChange
 from holdfast.client.stdin import InputFeed
 from holdfast.types import Channel, JobInfo, Receipt
@@ -36,10 +37,6 @@ if TYPE_CHECKING:
     from typing import Unpack
 
     from holdfast.client.calls import JobOptions
-    from holdfast.client.functions.executor import Executor
-    from holdfast.client.functions.settings import Kind, Results
-    from holdfast.client.functions.sync_process import Process
-    from holdfast.client.functions.sync_timer import Timer
 
 
 def connect(
@@ -73,10 +70,8 @@ def connect(
     return Host(Connection.open(address, timeout, state_dir, start, reconnect_timeout, on_link_event))
 
 
-class Host(SharedObjects, HostBase[Connection]):
+class Host(Functions, SharedObjects, HostBase[Connection]):
     """An agent that runs jobs. A context manager; closing it touches no job of ``start``."""
-
-    _process_class: type[Process] | None = None
 
     def run(
         self,
@@ -184,95 +179,6 @@ class Host(SharedObjects, HostBase[Connection]):
             more = self._take_page(found, page, limit)
         return found
 
-    def executor(
-        self,
-        workers: int | None = None,
-        *,
-        kind: Kind = "processes",
-        initializer: Callable[..., object] | None = None,
-        initargs: tuple[Any, ...] = (),
-        max_tasks_per_child: int | None = None,
-        results: Results | None = None,
-        timeout: float | None = None,
-        cwd: str | None = None,
-        env: Mapping[str, str] | None = None,
-        name: str | None = None,
-        output: Literal["inherit", "keep"] = "inherit",
-    ) -> Executor:
-        """A pool of workers on this host: a ``concurrent.futures.Executor``.
-
-        Workers are jobs, started when calls need them, with the label ``pool NAME``. A worker that dies fails only the
-        calls that it had begun; another one takes its place.
-
-        Args:
-            workers: Most processes, threads or coroutines; None: one process for each processor of the host, 32
-                threads, 1 000 coroutines.
-            kind: ``"processes"``: one call at a time in each of them, for computing. ``"threads"``: one process with
-                threads, for waiting. ``"coroutines"``: one process with a loop, for ``async def`` functions.
-            initializer: Called in each worker (each thread) before anything else; if it fails the pool is broken.
-            initargs: Its arguments.
-            max_tasks_per_child: Calls after which a process is replaced.
-            results: What comes back: ``"plain"``: None, bool, int, float, str, bytes and lists, tuples, dicts and sets
-                of these; ``"pickle"``: anything, which lets the host run code in this program. None: ``"pickle"`` on
-                ``local``, else ``"plain"``.
-            timeout: Seconds that each call may take, unless ``options`` says otherwise.
-            cwd: Directory of the workers.
-            env: Variables for them beside the basic ones.
-            name: Of the pool; None: process id and a number.
-            output: ``"inherit"``: what workers print appears on this program's standard output and standard error;
-                ``"keep"``: it stays on the host, as the output of their jobs.
-
-        Raises:
-            ValueError: a number out of its range.
-            CallRefused: the initializer cannot be sent, or this host cannot run functions for this program.
-        """
-        from holdfast.client.functions.executor import Executor
-        from holdfast.client.functions.opening import open_pool
-
-        parts = open_pool(
-            self,
-            workers=workers,
-            kind=kind,
-            initializer=initializer,
-            initargs=initargs,
-            max_tasks_per_child=max_tasks_per_child,
-            results=results,
-            timeout=timeout,
-            cwd=cwd,
-            env=env,
-            name=name,
-            output=output,
-        )
-        return Executor(self._connection, *parts)
-
-    @property
-    def Process(self) -> type[Process]:
-        """A class of processes on this host, as ``multiprocessing.Process``; it may be subclassed."""
-        if self._process_class is None:
-            from holdfast.client.functions.sync_process import bound_to
-
-            self._process_class = bound_to(self)
-        return self._process_class
-
-    def timer(
-        self,
-        interval: float,
-        function: Callable[..., object],
-        args: Iterable[Any] | None = None,
-        kwargs: Mapping[str, Any] | None = None,
-    ) -> Timer:
-        """A call after ``interval`` seconds, as ``threading.Timer``, kept by the host: ``start()`` it.
-
-        Args:
-            interval: Seconds from ``start`` on.
-            function: What is called there.
-            args: Its arguments.
-            kwargs: Its keyword arguments.
-        """
-        from holdfast.client.functions.sync_timer import Timer
-
-        return Timer(self, interval, function, args, kwargs, daemon=True)
-
     def status(self) -> StatusAnswer:
         """What the agent is and does: processes, places, counts."""
         return self._connection.call(calls.status())
@@ -318,7 +224,9 @@ class Host(SharedObjects, HostBase[Connection]):
         """Close the connection; calls under way in other threads raise ``ClosedError``. Any number of times."""
         self._connection.close()
         if self._process_class is not None:
-            self._process_class._place.close()
+            from holdfast.client.functions.sync_process import let_go
+
+            let_go(self._process_class)
 
     def __enter__(self) -> Host:
         return self

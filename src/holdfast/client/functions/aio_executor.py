@@ -36,11 +36,13 @@ class Future(asyncio.Future[T]):
 
     Attributes:
         progress: What the call has told of its progress last (``done``, ``total``, ``text``); None: nothing.
+        job: The job that makes a durable call; None: a worker of a pool does.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.progress: Progress | None = None
+        self.job: str | None = None
         self._runs = False
         self._maker: Maker | None = None
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from holdfast.client.functions.process import TERMINATE, Place, ProcessBase, Running, bound
 from holdfast.errors import Conflict, DeadlineExceeded, NotFound
@@ -18,8 +18,13 @@ class LoopPlace(Place):
     """A host of the asyncio face."""
 
     def __init__(self, host: Host) -> None:
-        super().__init__(host)
+        self._host = host
         self.connection: Connection = host._connection
+
+    @property
+    def host(self) -> Host:
+        """The host."""
+        return self._host
 
     async def run(self, process: Process) -> Running:
         """Start this process.
@@ -52,8 +57,6 @@ class Process(ProcessBase):
         daemon: It is terminated when this program ends, and dies soon after this program does. Others are waited for
             when this program ends, and run on if it dies. None: as this process itself is.
     """
-
-    _place: ClassVar[LoopPlace]
 
     async def start(self) -> None:
         """Start it, and return when it runs.

@@ -22,9 +22,11 @@ class Coder:
     Args:
         python: Version of the interpreter that runs workers there; empty: not told.
         host: What it is called in a refusal.
+        local: Workers find the modules that this program finds.
     """
 
-    def __init__(self, python: str, host: str) -> None:
+    def __init__(self, python: str, host: str, *, local: bool = False) -> None:
+        self._local = local
         self._lacking: set[str] = set()
         self._last: ref[Any] | None = None
         self._last_body = b""
@@ -42,8 +44,13 @@ class Coder:
         self._lacking.add(module)
         self._last = None
 
-    def function(self, function: Callable[..., object]) -> bytes:
+    def function(self, function: Callable[..., object], *, sure: bool = False) -> bytes:
         """How a worker gets this function, as the body of a DEFINE.
+
+        Args:
+            function: Anything that can be called.
+            sure: There is no second try with the code if the worker lacks its module, so what is not installed goes by
+                value at once.
 
         Raises:
             CallRefused: it cannot be pickled, or pickles are of no use there.
@@ -51,6 +58,8 @@ class Coder:
         """
         if self._last is not None and self._last() is function:
             return self._last_body
+        if sure and not self._local and not self._refusal:
+            self._take_own_code(function)
         body = calls.encode_function(function, by_value=self._by_value(function))
         if calls.needs_pickle(body):
             self.check_pickles("the function")
@@ -102,6 +111,14 @@ class Coder:
         """
         if self._refusal:
             raise CallRefused(f"{what} must be pickled, but {self._refusal}")
+
+    def _take_own_code(self, function: object) -> None:
+        """A module of this program's own, which is installed nowhere, is taken for missing."""
+        name = getattr(function, "__module__", None) or ""
+        file = getattr(sys.modules.get(name), "__file__", None)
+        if file is not None and not file.startswith((sys.prefix, sys.base_prefix)):
+            calls.send_by_value(name)
+            self.lacks(name)
 
     def _by_value(self, function: object) -> bool:
         if not self._lacking:

@@ -49,7 +49,7 @@ class Future(futures.Future[T], Private):
 
     Attributes:
         progress: What the call has told of its progress last (``done``, ``total``, ``text``); None: nothing.
-        job: The job that makes this call, once that is known; of a call in a pool: the worker's.
+        job: The job that makes a durable call; None: a worker of a pool does.
     """
 
     def __init__(self) -> None:

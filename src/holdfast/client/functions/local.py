@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from holdfast.client.coordination.places import shared_host
 from holdfast.client.functions import executor, sync_process, sync_timer
 from holdfast.client.functions.opening import open_pool
+from holdfast.client.functions.process import bind
 from holdfast.client.functions.sync_process import ThreadPlace
 
 if TYPE_CHECKING:
@@ -103,7 +104,8 @@ class OwnPlace(ThreadPlace):
 class Process(sync_process.Process):
     __doc__ = sync_process.Process.__doc__
 
-    _place: ClassVar[ThreadPlace] = OwnPlace()
+
+bind(Process, OwnPlace())
 
 
 class Timer(sync_timer.Timer):

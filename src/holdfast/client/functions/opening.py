@@ -82,7 +82,7 @@ def coder_of(host: HostBase[Any]) -> Coder:
     """
     if not host.welcome.worker:
         raise CallRefused(f"the agent of {host.address} runs no functions: it is older than this program")
-    return Coder(host.welcome.python, host.address)
+    return Coder(host.welcome.python, host.address, local=host.is_local)
 
 
 def own_path(*, local: bool) -> tuple[str, ...]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from holdfast.client.feed import JobFeed
 from holdfast.client.functions.aside import Outlet
 from holdfast.errors import ClosedError, HoldfastError
+from holdfast.types import Channel
 from holdfast.wire.messages import AnyEvent
 
 if TYPE_CHECKING:
@@ -35,6 +36,11 @@ class RelayedFeed(JobFeed):
 
     owner: FeedOwner
 
+    def keep_only(self, channel: Channel) -> None:
+        """Collect this channel alone; the others are not kept here."""
+        for number, feed in self._channels.items():
+            feed.keep = number == channel
+
     def event(self, stream: int, event: AnyEvent) -> None:
         super().event(stream, event)
         self.owner.news(event)
@@ -58,6 +64,9 @@ class Relay:
         feed: The job.
         enter: Does something with the connection's lock held.
         do: Does something where it may wait, after all that was given before.
+
+    Attributes:
+        idle: What was taken was handed on.
     """
 
     def __init__(
@@ -71,6 +80,7 @@ class Relay:
         self._do = do
         self._outlet = Outlet()
         self._due = False
+        self.idle = True
 
     def printed(self) -> None:
         """There is something, with the lock held."""
@@ -85,16 +95,25 @@ class Relay:
             chunks.extend(self.take())
             return True  # there may be credit to give
 
-        try:
-            self._enter(take)
-        except ClosedError:
-            chunks = self.take()
+        def done(_: Port) -> bool:
+            self.idle = True
+            self._feed.moved()
+            return False
+
+        self._enter_if_open(take)
         for channel, data in chunks:
             self._outlet.write(channel, data)
+        self._enter_if_open(done)
+
+    def _enter_if_open(self, act: Callable[[Any], bool]) -> None:
+        try:
+            self._enter(act)
+        except ClosedError:  # nobody else is there any more
+            act(None)
 
     def take(self) -> list[tuple[int, bytes]]:
         """What was printed and nobody has taken, as (channel, bytes); with the lock held."""
-        self._due = False
+        self._due = self.idle = False
         chunks: list[tuple[int, bytes]] = []
         try:
             while (chunk := self._feed.poll_output()) is not None and chunk is not JobFeed.END:

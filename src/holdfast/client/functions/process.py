@@ -15,7 +15,8 @@ import signal
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from itertools import count
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, Final
+from weakref import WeakKeyDictionary
 
 from holdfast.client import calls
 from holdfast.client.functions.opening import coder_of, own_path
@@ -40,34 +41,21 @@ _counter = count(1)
 
 
 class Place:
-    """Where processes of a class run: a host. In a worker, where classes come by value, it is nowhere.
-
-    Args:
-        host: The host; None: nowhere.
-    """
-
-    def __init__(self, host: HostBase[Any] | None = None) -> None:
-        self._host = host
+    """Where the processes of a class run: a host."""
 
     @property
     def host(self) -> HostBase[Any]:
-        """The host.
+        """The host."""
+        raise NotImplementedError
 
-        Raises:
-            RuntimeError: this class came here in a pickle.
-        """
-        if self._host is None:
-            raise RuntimeError("this class of processes came here in a pickle and belongs to no host")
-        return self._host
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        return Place, ()
+_places: WeakKeyDictionary[type, Place] = WeakKeyDictionary()
+"""Where the processes of which class run. Not in the class itself, since those travel as pickles: in a worker, a class
+that came so belongs to no host."""
 
 
 class ProcessBase:
     """What both faces share; see their ``Process``."""
-
-    _place: ClassVar[Place] = Place()
 
     def __init__(
         self,
@@ -201,6 +189,10 @@ class ProcessBase:
         current.become(self)
         return self.run()
 
+    @property
+    def _place(self) -> Any:
+        return place_of(type(self))
+
     def _check_closed(self) -> None:
         if self._closed:
             raise ValueError("process object is closed")
@@ -212,12 +204,14 @@ class ProcessBase:
             CallRefused: target, arguments or the instance itself cannot be sent.
             CallTooLarge: they are too long.
         """
-        host = self._place.host
+        host = place_of(type(self)).host
         coder = coder_of(host)
         if type(self).run is not ProcessBase.run:
-            first = FirstCall(coder.function(self._bootstrap), *coder.arguments((), {}))
+            first = FirstCall(coder.function(self._bootstrap, sure=True), *coder.arguments((), {}))
         else:
-            first = FirstCall(coder.function(self._target or _nothing), *coder.arguments(self._args, self._kwargs))
+            first = FirstCall(
+                coder.function(self._target or _nothing, sure=True), *coder.arguments(self._args, self._kwargs)
+            )
         setup = WorkerSetup(
             result="none",
             sys_path=own_path(local=host.is_local),
@@ -294,7 +288,7 @@ class Running:
 
     def poll_over(self) -> bool | None:
         """True once it has ended and all its prints were handed on."""
-        return True if self.feed.settled else None
+        return True if self.feed.settled and self._relay.idle else None
 
     def raise_unknown(self) -> None:
         """Raise why there is no exit status, if there is none.
@@ -375,6 +369,25 @@ def _nothing() -> None:
     """What a process without a target does."""
 
 
+def bind(kind: type[ProcessBase], place: Place) -> None:
+    """Processes of this class, and of those derived from it, run there."""
+    _places[kind] = place
+
+
+def place_of(kind: type[ProcessBase]) -> Place:
+    """Where processes of this class run.
+
+    Raises:
+        RuntimeError: nowhere.
+    """
+    for each in kind.__mro__:
+        if (place := _places.get(each)) is not None:
+            return place
+    raise RuntimeError("this class of processes belongs to no host; that of a host is `host.Process`")
+
+
 def bound(kind: type[ProcessBase], place: Place) -> Any:
-    """A class of processes that run on this host; may be subclassed."""
-    return type("Process", (kind,), {"_place": place, "__doc__": kind.__doc__, "__module__": kind.__module__})
+    """A class of processes that run there; may be subclassed."""
+    made = type("Process", (kind,), {"__doc__": kind.__doc__, "__module__": kind.__module__})
+    bind(made, place)
+    return made

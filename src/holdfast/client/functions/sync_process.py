@@ -5,11 +5,11 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from holdfast.client.functions import exits
 from holdfast.client.functions.aside import Aside
-from holdfast.client.functions.process import TERMINATE, Place, ProcessBase, Running, bound
+from holdfast.client.functions.process import TERMINATE, Place, ProcessBase, Running, bound, place_of
 from holdfast.errors import Conflict, DeadlineExceeded, HoldfastError, NotFound
 
 if TYPE_CHECKING:
@@ -23,16 +23,21 @@ class ThreadPlace(Place):
     """A host of the blocking face, with a thread that hands on what its processes print while there are any."""
 
     def __init__(self, host: Host | None) -> None:
-        super().__init__(host)
+        self._host = host
         self._lock = threading.Lock()
         self._aside: Aside | None = None
         self._alive: set[Process] = set()
 
     @property
+    def host(self) -> Host:
+        """The host."""
+        assert self._host is not None
+        return self._host
+
+    @property
     def connection(self) -> Connection:
         """To that host."""
-        connection: Connection = self.host._connection
-        return connection
+        return self.host._connection
 
     def run(self, process: Process) -> Running:
         """Start this process.
@@ -92,8 +97,6 @@ class Process(ProcessBase):
         daemon: It is terminated when this program ends, and dies soon after this program does. Others are waited for
             when this program ends, and run on if it dies. None: as this process itself is.
     """
-
-    _place: ClassVar[ThreadPlace]
 
     def start(self) -> None:
         """Start it, and return when it runs.
@@ -159,3 +162,10 @@ def bound_to(host: Host) -> type[Process]:
     """The class of processes of this host."""
     kind: type[Process] = bound(Process, ThreadPlace(host))
     return kind
+
+
+def let_go(kind: type[Process]) -> None:
+    """The host of this class was closed."""
+    place = place_of(kind)
+    assert isinstance(place, ThreadPlace)
+    place.close()

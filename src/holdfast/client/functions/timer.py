@@ -39,7 +39,7 @@ def request(
         CallTooLarge: they are too long.
     """
     coder = coder_of(host)
-    first = FirstCall(coder.function(function), *coder.arguments(tuple(args), dict(kwargs)))
+    first = FirstCall(coder.function(function, sure=True), *coder.arguments(tuple(args), dict(kwargs)))
     setup = WorkerSetup(
         result="none",
         sys_path=own_path(local=host.is_local),
