@@ -14,6 +14,7 @@ import msgspec
 
 from holdfast.agent import leftovers, shelf
 from holdfast.errors import HoldfastError, StorageError
+from holdfast.functions.record import remove as remove_record
 from holdfast.jobs.keys import droppable_before
 from holdfast.keeper import messages
 from holdfast.store.disk import DiskLevel, disk_level, disk_space
@@ -101,6 +102,7 @@ class Housekeeping:
         for job in jobs:
             try:
                 board.files.remove(job)
+                remove_record(board.worker_socket, job)
             except StorageError as error:
                 board.log(str(error))
 

@@ -274,10 +274,9 @@ class WorkerDesk:
     def _answer(self, live: LiveJob, *, gone: bool) -> DialAnswer:
         if not gone:
             return DialAnswer(False)
-        path = os.path.join(self._board.state_dir, record.DIRECTORY, live.job.id)
-        noted = record.read(path, self._board.boot_id)
+        noted = record.read(record.path_of(self._board.worker_socket, live.job.id), self._board.boot_id)
         if noted is None:
-            return DialAnswer(True, why="unrecorded")
+            return DialAnswer(True, why=record.UNRECORDED)
         timeout, _, where = noted.text.partition("\n")
         why = "timeout" if timeout.startswith(record.TIMEOUT.decode()) else ""
         return DialAnswer(True, noted.started, noted.finished, why, where)

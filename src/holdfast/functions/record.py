@@ -26,6 +26,8 @@ TEXT_AT: Final = 64
 TEXT_BYTES: Final = 16 * 1024
 """Most that is read of the text."""
 TIMEOUT: Final = b"Timeout"
+UNRECORDED: Final = "unrecorded"
+"""What a client is told of a worker that has left no record."""
 
 _MAGIC: Final = b"HFWORK1\n"
 _HEAD: Final = Struct("=8sQQ36s")
@@ -116,6 +118,14 @@ def read(path: str, boot_id: str) -> Noted | None:
 def path_of(socket_path: str, job: str) -> str:
     """Where the record of a job is, beside the socket of its agent."""
     return os.path.join(os.path.dirname(socket_path), DIRECTORY, job)
+
+
+def remove(socket_path: str, job: str) -> None:
+    """A job is forgotten, and with it what its worker may have left."""
+    try:
+        os.unlink(path_of(socket_path, job))
+    except OSError:
+        pass  # as a rule there is none
 
 
 def boot_id() -> str:
