@@ -17,7 +17,7 @@ MOST: Final = 10_000
 MOST_OVER: Final = 10_000
 """Plans that are over and still known."""
 MOST_GROUPS: Final = 1_000
-MOST_BYTES: Final = 32 * 1024 * 1024
+MOST_BYTES: Final = 16 * 1024 * 1024
 """All plans together, by ``Asked.size``: they are written as a whole from time to time."""
 KEEP_S: Final = 7 * 86_400.0
 """How long a plan is known that is over."""
