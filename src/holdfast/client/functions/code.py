@@ -5,8 +5,9 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
-from weakref import ref
+from weakref import WeakKeyDictionary
 
+from holdfast.client.functions.stable import Watch, watch
 from holdfast.client.functions.tasks import MapTask
 from holdfast.functions import calls
 from holdfast.functions.errors import CallRefused, CallTooLarge
@@ -28,8 +29,7 @@ class Coder:
     def __init__(self, python: str, host: str, *, local: bool = False) -> None:
         self._local = local
         self._lacking: set[str] = set()
-        self._last: ref[Any] | None = None
-        self._last_body = b""
+        self._known: WeakKeyDictionary[Any, tuple[bytes, Watch | None]] = WeakKeyDictionary()
         self._refusal = ""
         ours = f"{sys.version_info[0]}.{sys.version_info[1]}"
         theirs = ".".join(python.split(".")[:2])
@@ -42,7 +42,7 @@ class Coder:
     def lacks(self, module: str) -> None:
         """Workers cannot import this module: what is defined in it goes by value."""
         self._lacking.add(module)
-        self._last = None
+        self._known.clear()
 
     def function(self, function: Callable[..., object], *, sure: bool = False) -> bytes:
         """How a worker gets this function, as the body of a DEFINE.
@@ -56,18 +56,25 @@ class Coder:
             CallRefused: it cannot be pickled, or pickles are of no use there.
             CallTooLarge: it is too long.
         """
-        if self._last is not None and self._last() is function:
-            return self._last_body
+        try:
+            known = self._known.get(function)
+        except TypeError:  # of a kind that cannot be looked up
+            known = None
+        if known is not None and (known[1] is None or known[1].holds()):
+            return known[0]
         if sure and not self._local and not self._refusal:
             self._take_own_code(function)
         body = calls.encode_function(function, by_value=self._by_value(function))
+        watched = None
         if calls.needs_pickle(body):
             self.check_pickles("the function")
-        else:  # what goes by name stays what it is; what goes by value may hold values that change
-            try:
-                self._last, self._last_body = ref(function), body
-            except TypeError:
-                self._last = None
+            watched = watch(function)
+            if watched is None:
+                return body
+        try:
+            self._known[function] = body, watched
+        except TypeError:
+            pass
         return body
 
     def arguments(self, args: Sequence[object], kwargs: Mapping[str, object]) -> tuple[int, bytes]:
