@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from holdfast.client import calls
 from holdfast.client.functions.aio_executor import Future
 from holdfast.client.functions.durable import DurableCall, pickles, reading
-from holdfast.client.functions.prints import RelayedFeed
+from holdfast.client.functions.relayed import RelayedFeed
 
 if TYPE_CHECKING:
     from holdfast.client.aio import Host

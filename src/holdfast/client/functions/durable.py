@@ -14,7 +14,7 @@ from holdfast.client.calls import stop
 from holdfast.client.exchange import CallExchange
 from holdfast.client.feed import ReadPlan
 from holdfast.client.functions.opening import coder_of, own_path
-from holdfast.client.functions.prints import RelayedFeed
+from holdfast.client.functions.relayed import RelayedFeed
 from holdfast.client.functions.settings import check_limit, command
 from holdfast.client.results import no_status_error
 from holdfast.errors import ClosedError, HoldfastError
@@ -90,7 +90,7 @@ def reading(info: JobInfo) -> RelayedFeed:
 
 
 class DurableCall:
-    """One such call and its future: maker of the one (``futures.Maker``), owner of the other (``prints.FeedOwner``).
+    """One such call and its future: maker of the one (``futures.Maker``), owner of the other (``relayed.FeedOwner``).
 
     Args:
         feed: The job, or a reading of it.
@@ -140,7 +140,7 @@ class DurableCall:
     # --- the feed's side, with the connection's lock held ------------------------------------------------------------
 
     def news(self, event: AnyEvent) -> None:
-        """See ``prints.FeedOwner``."""
+        """See ``relayed.FeedOwner``."""
         if isinstance(event, Started):
             self._connection.later(self._claim)
         elif isinstance(event, Progress):
@@ -151,7 +151,7 @@ class DurableCall:
         """Nothing that is collected is handed on."""
 
     def feed_over(self) -> None:
-        """See ``prints.FeedOwner``."""
+        """See ``relayed.FeedOwner``."""
         self._connection.later(self._end)
 
     # --- without the lock --------------------------------------------------------------------------------------------

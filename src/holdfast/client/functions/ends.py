@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from holdfast.client.results import no_status_error
 from holdfast.errors import Conflict, HoldfastError, NotFound, OutcomeUnknown, RemoteProtocolError
@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from holdfast.errors import Ran
     from holdfast.types import Receipt
 
-_TIMEOUT = "timeout"
+TIMEOUT: Final = "timeout"
+UNRECORDED: Final = "unrecorded"
+"""What ``DialAnswer.why`` may say."""
 
 
 def concerns_one(error: HoldfastError) -> bool:
@@ -24,8 +26,11 @@ def concerns_one(error: HoldfastError) -> bool:
 
 def death(worker: PoolWorker, ran: Ran, task: Task) -> HoldfastError:
     """What a call is told whose worker has gone."""
-    if worker.answer is not None and worker.answer.why == _TIMEOUT and task.limit_s:
-        return CallTimeout(f"the call took longer than {task.limit_s:g} s: it was ended on its worker")
+    if worker.answer is not None and worker.answer.why == TIMEOUT and task.limit_s:
+        late = CallTimeout(f"the call took longer than {task.limit_s:g} s: it was ended on its worker")
+        if worker.answer.where:
+            late.add_note(f"Where it was then:\n{worker.answer.where}")
+        return late
     who = f"the worker (job {worker.job})" + _cause(worker)
     if ran == "yes":
         return WorkerDied(f"{who} after this call had run, and took its result along", ran="yes")

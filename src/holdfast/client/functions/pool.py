@@ -24,7 +24,6 @@ from holdfast.client.functions.worker import PoolWorker
 from holdfast.errors import HoldfastError, LimitExceeded
 from holdfast.functions import calls
 from holdfast.functions.messages import CANCELLED, ERROR, NO_MODULE, PACE, PROGRESS, RECALLED, RESULT
-from holdfast.functions.record import UNRECORDED
 from holdfast.functions.schedule import Schedule
 
 if TYPE_CHECKING:
@@ -259,7 +258,7 @@ class Pool:
         """Take a worker out of the schedule; what becomes of the calls that it had begun."""
         answer = worker.answer
         if answer is not None:
-            fates = worker.pipe.gone(answer.started, answer.finished, recorded=answer.why != UNRECORDED)
+            fates = worker.pipe.gone(answer.started, answer.finished, recorded=answer.why != ends.UNRECORDED)
         else:
             fates = worker.pipe.gone(0, 0, recorded=False)
         ran: dict[int, Ran] = {fate.number: fate.ran for fate in fates}

@@ -20,7 +20,8 @@ from weakref import WeakKeyDictionary
 
 from holdfast.client import calls
 from holdfast.client.functions.opening import coder_of, own_path
-from holdfast.client.functions.prints import Relay, RelayedFeed
+from holdfast.client.functions.prints import Relay
+from holdfast.client.functions.relayed import RelayedFeed
 from holdfast.client.functions.settings import command
 from holdfast.client.results import no_status_error
 from holdfast.errors import ClosedError
@@ -347,7 +348,7 @@ class Running:
             os.close(self._write_end)
             self._write_end = -1
 
-    # --- what the job tells (see ``prints.FeedOwner``) ---------------------------------------------------------------
+    # --- what the job tells (see ``relayed.FeedOwner``) ---------------------------------------------------------------
 
     def news(self, event: AnyEvent) -> None:
         """Something has happened; the feed itself keeps it."""

@@ -9,7 +9,7 @@ from holdfast.client import calls
 from holdfast.client.functions.aside import Aside
 from holdfast.client.functions.durable import DurableCall, pickles, reading
 from holdfast.client.functions.futures import Future
-from holdfast.client.functions.prints import RelayedFeed
+from holdfast.client.functions.relayed import RelayedFeed
 
 if TYPE_CHECKING:
     from holdfast.client.calls import RunRequest

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from holdfast.client.functions.dial import DialExchange
-from holdfast.client.functions.prints import RelayedFeed
+from holdfast.client.functions.relayed import RelayedFeed
 from holdfast.functions.pipe import ClientPipe
 from holdfast.wire.messages import AnyEvent
 
@@ -62,17 +62,17 @@ class PoolWorker:
     # --- what the exchanges tell -------------------------------------------------------------------------------------
 
     def news(self, event: AnyEvent) -> None:
-        """See ``prints.FeedOwner``: once accepted, a worker will come up."""
+        """See ``relayed.FeedOwner``: once accepted, a worker will come up."""
         if self.dial is None and self.job is not None:
             self.dial = DialExchange(self.job, self)
             self._pool.accepted(self)
 
     def printed(self) -> None:
-        """See ``prints.FeedOwner``."""
+        """See ``relayed.FeedOwner``."""
         self._pool.printed(self)
 
     def feed_over(self) -> None:
-        """See ``prints.FeedOwner``."""
+        """See ``relayed.FeedOwner``."""
         self._pool.feed_over(self)
 
     def told(self, messages: list[tuple[int, int, bytes]]) -> None:
