@@ -38,7 +38,11 @@ STOP_S: Final = 1.0
 
 
 class Connection:
-    """A connection that comes back. Made by ``open``; belongs to the loop that it was opened on."""
+    """A connection that comes back. Made by ``open``; belongs to the loop that it was opened on.
+
+    Attributes:
+        closing: Set when it is closed for good.
+    """
 
     def __init__(
         self, connector: Connector, session: Session, on_link_event: Callable[[LinkChange], None] | None
@@ -57,6 +61,7 @@ class Connection:
         self._writable = True
         self._closed = False
         self._close_reason = ""
+        self.closing = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
         self._connecting: asyncio.Task[None] | None = None
         self._abandoned: set[JobFeed] = set()
@@ -249,6 +254,7 @@ class Connection:
                 except HoldfastError:
                     pass
         self._closed = True
+        self.closing.set()
         self._close_reason = self._close_reason or "this connection was closed"
         last = self._session.close(self._close_reason, now=self._loop.time())
         self._opened.fail(ClosedError(self._close_reason))

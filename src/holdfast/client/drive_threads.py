@@ -47,7 +47,11 @@ STOP_S: Final = 1.0
 
 
 class Connection:
-    """A connection that comes back. Made by ``open``."""
+    """A connection that comes back. Made by ``open``.
+
+    Attributes:
+        closing: Set when it is closed for good.
+    """
 
     def __init__(
         self, connector: Connector, session: Session, on_link_event: Callable[[LinkChange], None] | None
@@ -67,6 +71,7 @@ class Connection:
         self._later: deque[Callable[[], None]] = deque()
         self._closed = False
         self._close_reason = ""
+        self.closing = threading.Event()
         self._wake_receive, self._wake_send = socket.socketpair()
         for end in (self._wake_receive, self._wake_send):
             end.setblocking(False)
@@ -272,6 +277,7 @@ class Connection:
 
     def close(self) -> None:
         """Close for good. Calls in other threads raise ``ClosedError``."""
+        self.closing.set()
         with self._lock:
             already, self._closed = self._closed, True
             if not already:
@@ -289,6 +295,8 @@ class Connection:
     def forked(self) -> None:
         """We are the child of a fork: the socket is the parent's, and the thread is not here."""
         self._lock = threading.Lock()
+        self.closing = threading.Event()
+        self.closing.set()
         self._later.clear()
         self._closed = True
         self._close_reason = "this connection belongs to the process before the fork; connect again"

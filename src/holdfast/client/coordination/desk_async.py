@@ -135,10 +135,10 @@ class Desk(DeskBase["Connection"]):
             self._give_up(exchange)
 
     async def _keep_lease(self) -> None:
-        ledger = self.ledger
+        ledger, closing = self.ledger, self.connection.closing
         try:
-            while ledger.is_needed and not self.connection.is_closed:
-                await asyncio.sleep(max(0.01, min(ledger.renew_in_s(now_s()), ledger.ttl_s)))
+            while ledger.is_needed and not closing.is_set():
+                await _pause(closing, max(0.01, min(ledger.renew_in_s(now_s()), ledger.ttl_s)))
                 if ledger.renew_in_s(now_s()):
                     continue
                 asked_at = now_s()
@@ -146,16 +146,25 @@ class Desk(DeskBase["Connection"]):
                 try:
                     answer = await self.connection.call(calls.renew(ledger.ttl_s), limit)
                 except ClosedError:
-                    break
+                    continue  # ``closing`` says so, too
                 except HoldfastError:
                     self._lost(ledger.check(now_s()))
                     if not ledger.over_in_s(now_s()):
-                        await asyncio.sleep(ledger.ttl_s / 10)
+                        await _pause(closing, ledger.ttl_s / 10)
                     continue
                 ledger.heard(asked_at=asked_at)
                 if not answer.known:
                     self._lost(ledger.lose())
-            if self.connection.is_closed:
+            if closing.is_set():
                 self._lost(ledger.lose())
         finally:
             self._keeper = None
+
+
+async def _pause(closing: asyncio.Event, seconds: float) -> None:
+    """Wait, but not beyond the connection's end."""
+    try:
+        async with asyncio.timeout(seconds):
+            await closing.wait()
+    except TimeoutError:
+        pass

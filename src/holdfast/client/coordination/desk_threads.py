@@ -68,7 +68,6 @@ class Desk(DeskBase["Connection"]):
     def __init__(self, connection: Connection) -> None:
         super().__init__(connection)
         self._keeper: threading.Thread | None = None
-        self._soon = threading.Event()
 
     def use(self, name: str, what: ObjectAsked) -> None:
         """Have an object open."""
@@ -144,28 +143,27 @@ class Desk(DeskBase["Connection"]):
                 self._keeper.start()
 
     def _keep_lease(self) -> None:
-        ledger = self.ledger
+        ledger, closing = self.ledger, self.connection.closing
         while True:
-            self._soon.wait(max(0.01, min(ledger.renew_in_s(now_s()), ledger.ttl_s)))
+            closing.wait(max(0.01, min(ledger.renew_in_s(now_s()), ledger.ttl_s)))
             with self._mutex:
-                if not ledger.is_needed or self._soon.is_set():
+                if not ledger.is_needed or closing.is_set():
                     self._keeper = None
-                    return
+                    break
             if ledger.renew_in_s(now_s()):
                 continue
             asked_at = now_s()
             try:
                 answer = self.connection.call(calls.renew(ledger.ttl_s), max(0.1, min(ledger.over_in_s(asked_at), 5.0)))
             except ClosedError:
-                self._lost(ledger.lose())
-                with self._mutex:
-                    self._keeper = None
-                return
+                continue  # ``closing`` says so, too
             except HoldfastError:
                 self._lost(ledger.check(now_s()))
                 if not ledger.over_in_s(now_s()):
-                    self._soon.wait(ledger.ttl_s / 10)
+                    closing.wait(ledger.ttl_s / 10)
                 continue
             ledger.heard(asked_at=asked_at)
             if not answer.known:
                 self._lost(ledger.lose())
+        if closing.is_set():
+            self._lost(ledger.lose())
