@@ -7,7 +7,7 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,24 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AgentUnderTest
 @pytest.fixture
 def cli(running: AgentUnderTest) -> Cli:
     return Cli(running.state_dir)
+
+
+Start = Callable[..., "subprocess.Popen[bytes]"]
+
+
+@pytest.fixture
+def start() -> Iterator[Start]:
+    """Start a client; whatever becomes of the test, it is gone afterwards."""
+    started: list[subprocess.Popen[bytes]] = []
+
+    def popen(cli: Cli, *args: str) -> subprocess.Popen[bytes]:
+        started.append(cli.popen(*args))
+        return started[-1]
+
+    yield popen
+    for process in started:
+        process.kill()
+        process.communicate()
 
 
 def leases(cli: Cli, name: str, state: str = "holds") -> list[dict[str, Any]]:
@@ -58,14 +76,14 @@ def test_like_run(cli: Cli, tmp_path: Path) -> None:
     assert [json.loads(line)["event"] for line in lines] == ["accepted", "started", "receipt"]
 
 
-def test_one_at_a_time_in_the_order_of_arrival(cli: Cli, tmp_path: Path) -> None:
+def test_one_at_a_time_in_the_order_of_arrival(cli: Cli, start: Start, tmp_path: Path) -> None:
     go, log = tmp_path / "go", tmp_path / "log"
-    first = cli.popen("lock", "turns", "--sh", gate(go))
+    first = start(cli, "lock", "turns", "--sh", gate(go))
     eventually(lambda: leases(cli, "turns"))
     waiting = []
     for number in range(4):
         script = f"echo begin {number} $HOLDFAST_FENCE >> {log}; sleep 0.05; echo end {number} >> {log}"
-        waiting.append(cli.popen("lock", "turns", "--sh", script))
+        waiting.append(start(cli, "lock", "turns", "--sh", script))
         eventually(lambda: len(leases(cli, "turns", "waits")) == len(waiting))
     assert [each["owner"].split()[1] for each in leases(cli, "turns", "waits")] == ["begin"] * 4
     go.touch()
@@ -79,10 +97,10 @@ def test_one_at_a_time_in_the_order_of_arrival(cli: Cli, tmp_path: Path) -> None
     assert fences == sorted(set(fences))
 
 
-def test_so_many_units(cli: Cli, tmp_path: Path) -> None:
+def test_so_many_units(cli: Cli, start: Start, tmp_path: Path) -> None:
     go, log = tmp_path / "go", tmp_path / "log"
     script = f"echo + >> {log}; {gate(go)}; sleep 0.1; echo - >> {log}"
-    processes = [cli.popen("sem", "units=2", "--sh", script) for _ in range(5)]
+    processes = [start(cli, "sem", "units=2", "--sh", script) for _ in range(5)]
     eventually(lambda: len(leases(cli, "units")) == 2 and len(leases(cli, "units", "waits")) == 3)
     assert cli("sem", "units=2", "-n", "--", "true").returncode == 1
     other = cli("sem", "units=3", "--", "true")
@@ -100,39 +118,41 @@ def test_so_many_units(cli: Cli, tmp_path: Path) -> None:
     assert most == 2
 
 
-def test_what_is_not_to_be_had(cli: Cli, tmp_path: Path) -> None:
+def test_what_is_not_to_be_had(cli: Cli, start: Start, tmp_path: Path) -> None:
     go = tmp_path / "go"
-    with cli.popen("lock", "busy", "--sh", gate(go)) as holder:
-        eventually(lambda: leases(cli, "busy"))
-        (held,) = leases(cli, "busy")
-        begun = time.monotonic()
-        done = cli("lock", "busy", "--no-wait", "--sh", f"touch {tmp_path}/never")
-        assert (done.returncode, done.stdout) == (1, b"")
-        assert done.stderr.decode() == f"holdfast: lock 'busy' is held by {held['owner']}; nothing was run\n"
-        assert cli("lock", "busy", "--wait", "300ms", "-E", "75", "--", "true").returncode == 75
-        assert time.monotonic() - begun < 20
-        assert leases(cli, "busy", "waits") == []
-        go.touch()
-        assert holder.wait(20) == 0
+    holder = start(cli, "lock", "busy", "--sh", gate(go))
+    eventually(lambda: leases(cli, "busy"))
+    (held,) = leases(cli, "busy")
+    begun = time.monotonic()
+    done = cli("lock", "busy", "--no-wait", "--sh", f"touch {tmp_path}/never")
+    assert (done.returncode, done.stdout) == (1, b"")
+    assert done.stderr.decode() == f"holdfast: lock 'busy' is held by {held['owner']}; nothing was run\n"
+    assert cli("lock", "busy", "--wait", "300ms", "-E", "75", "--", "true").returncode == 75
+    assert time.monotonic() - begun < 20
+    assert leases(cli, "busy", "waits") == []
+    go.touch()
+    assert holder.wait(20) == 0
     assert not (tmp_path / "never").exists()
     assert cli("lock", "busy", "--no-wait", "--", "true").returncode == 0
 
 
 @pytest.mark.parametrize(("signum", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
-def test_a_signal_while_waiting_leaves_the_line(cli: Cli, tmp_path: Path, signum: signal.Signals, code: int) -> None:
+def test_a_signal_while_waiting_leaves_the_line(
+    cli: Cli, start: Start, tmp_path: Path, signum: signal.Signals, code: int
+) -> None:
     go, name = tmp_path / "go", f"signal-{signum}"
-    with cli.popen("lock", name, "--sh", gate(go)) as holder:
-        eventually(lambda: leases(cli, name))
-        with cli.popen("lock", name, "--", "true") as waiting:
-            eventually(lambda: leases(cli, name, "waits"))
-            os.kill(waiting.pid, signum)
-            _, err = waiting.communicate(timeout=20)
-        assert waiting.returncode == code
-        assert err.splitlines()[-1].startswith(b"holdfast: ")
-        assert err.splitlines()[-1].endswith(f"while waiting for lock '{name}'; nothing was run".encode())
-        eventually(lambda: not leases(cli, name, "waits"), 3.0)
-        go.touch()
-        assert holder.wait(20) == 0
+    holder = start(cli, "lock", name, "--sh", gate(go))
+    eventually(lambda: leases(cli, name))
+    waiting = start(cli, "lock", name, "--", "true")
+    eventually(lambda: leases(cli, name, "waits"))
+    os.kill(waiting.pid, signum)
+    _, err = waiting.communicate(timeout=20)
+    assert waiting.returncode == code
+    assert err.splitlines()[-1].startswith(b"holdfast: ")
+    assert err.splitlines()[-1].endswith(f"while waiting for lock '{name}'; nothing was run".encode())
+    eventually(lambda: not leases(cli, name, "waits"), 3.0)
+    go.touch()
+    assert holder.wait(20) == 0
 
 
 def test_ctrl_c_goes_to_the_command_once_it_runs(cli: Cli) -> None:
@@ -145,9 +165,9 @@ def test_ctrl_c_goes_to_the_command_once_it_runs(cli: Cli) -> None:
     assert (process.returncode, out) == (5, b"caught\n")
 
 
-def test_the_job_holds_it_and_not_the_client(cli: Cli, tmp_path: Path) -> None:
+def test_the_job_holds_it_and_not_the_client(cli: Cli, start: Start, tmp_path: Path) -> None:
     go = tmp_path / "go"
-    holder = cli.popen("lock", "lost", "--on-disconnect", "keep", "--sh", f"{gate(go)} & wait")
+    holder = start(cli, "lock", "lost", "--on-disconnect", "keep", "--sh", f"{gate(go)} & wait")
     eventually(lambda: leases(cli, "lost"))
     (held,) = leases(cli, "lost")
     holder.kill()
@@ -176,12 +196,12 @@ def test_a_host_that_is_not_there_and_a_closed_pipe(cli: Cli, tmp_path: Path) ->
     assert done.stdout == b"141\n"
 
 
-def test_agents_die_and_nobody_holds_it_twice(world: World) -> None:
+def test_agents_die_and_nobody_holds_it_twice(world: World, start: Start) -> None:
     """Ten clients take turns while the agent is killed again and again; some clients are killed, too."""
     world.connect()
     log = world.tmp_path / "log"
     script = f"echo begin $HOLDFAST_FENCE >> {log}; sleep 0.1; echo end $HOLDFAST_FENCE >> {log}"
-    clients = [world.cli.popen("lock", "db", "--sh", script) for _ in range(10)]
+    clients = [start(world.cli, "lock", "db", "--sh", script) for _ in range(10)]
     for _ in range(4):
         time.sleep(world.random.random() / 2)
         world.kill(world.agent_pid())
@@ -189,17 +209,12 @@ def test_agents_die_and_nobody_holds_it_twice(world: World) -> None:
     killed = world.random.sample(clients, 2)
     for client in killed:
         client.kill()
-    codes = []
+    ended = []
     for client in clients:
-        try:
-            client.communicate(timeout=50)
-        except subprocess.TimeoutExpired:
-            client.kill()
-            client.communicate()
-            raise
+        _, err = client.communicate(timeout=50)
         if client not in killed:
-            codes.append(client.returncode)
-    assert codes == [0] * 8
+            ended.append((client.returncode, err.decode()))
+    assert [code for code, _ in ended] == [0] * 8, ended
     eventually(lambda: not [line for line in leases(world.cli, "db") if line["owner"].startswith("job ")], 20.0)
     lines = [line.split() for line in log.read_text().splitlines()]
     begun = [int(fence) for what, fence in lines if what == "begin"]

@@ -182,6 +182,10 @@ def _invoke(args: list[str]) -> int:
 def _usage_line(exc: click.UsageError) -> str:
     where = exc.ctx.command_path if exc.ctx is not None else "holdfast"
     text = exc.format_message().rstrip(".").replace("\n", " ")
+    if exc.ctx is not None and type(exc).__name__ == "NoArgsIsHelpError":  # its text is the whole help
+        command = exc.ctx.command
+        names = ", ".join(command.list_commands(exc.ctx)) if isinstance(command, click.Group) else "arguments"
+        text = f"what is to be done? {names}"
     return f"{text[:1].lower()}{text[1:]}; nothing was run, see `{where} --help`"
 
 

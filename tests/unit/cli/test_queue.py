@@ -329,6 +329,13 @@ def test_cancel(call: Call, host: FakeHost, verb: str) -> None:
     assert outcome.err.splitlines()[0] == (f"holdfast: job {JOB} of plan b runs on; `holdfast stop {JOB}` ends it")
 
 
+def test_without_a_verb_of_its_own(call: Call) -> None:
+    outcome = call("queue")
+    verbs = "add, cancel, drain, groups, ls, parallel, pause, resume, retry, rm"
+    said = f"holdfast: what is to be done? {verbs}; nothing was run, see `holdfast queue --help`\n"
+    assert (outcome.code, outcome.out, outcome.err) == (2, b"", said)
+
+
 def test_help_has_examples(call: Call) -> None:
     text = call("queue", "--help").out.decode()
     assert "holdfast queue add -- make all" in text
