@@ -69,10 +69,10 @@ soak: $(STAMP)  ## the long runs: more kills, more cuts, more jobs
 fuzz: $(STAMP)  ## random bytes against the protocol core for T seconds (T=60)
 	$(BIN)/python -m tools.fuzz --seconds $(T)
 
-bench: $(STAMP)  ## measure speed and cost on this machine, about 10 minutes (QUICK=1: a minute; ONLY=stream: one case)
+bench: $(STAMP)  ## measure speed and cost on this machine, about 12 minutes (QUICK=1: a minute; ONLY=stream: one case)
 	$(BIN)/python -m bench.run $(if $(QUICK),--size quick) $(foreach case,$(ONLY),--only $(case))
 
-profile: $(STAMP)  ## where the time goes (WHAT=true, stream, fresh, with tls- before it; SIDE=client: not the agent's)
+profile: $(STAMP)  ## where the time goes (WHAT=true, stream, call, lock; SIDE=client, worker)
 	$(BIN)/python -m bench.profile $(WHAT) $(if $(SIDE),--side $(SIDE))
 
 mutants: $(STAMP)  ## plant known bugs in a copy of the sources and see the tests turn red

@@ -14,7 +14,7 @@ from typing import Final
 from bench.contestant import Answer, Order, one_at_a_time
 from bench.work import successor
 
-ORDERS: Final = ("call", "submit", "map")
+ORDERS: Final = frozenset(("call", "submit", "map"))
 
 
 def through(pool: Executor, order: Order) -> Answer:

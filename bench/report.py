@@ -45,6 +45,18 @@ and streams over a master connection, fresh ones without. Holdfast's TLS has AES
 encrypted. Hosts are fresh connections to the one server that there is, so the limits on fresh connections of one source
 are raised, for `sshd` as for Holdfast. For the memory of idle connections OpenSSH, which has processes for each, is
 asked for at most 50.
+
+Function calls: everyone has two workers and calls a function that adds one; all results are looked at. The limit is
+the standard library's pool, which forks. The neighbours use pipes and sockets of this machine, unencrypted: execnet is
+a loop behind a channel, without a pool and without names of functions; Mitogen calls a named function in its children
+in turns; Ray and Dask (an eighth of the calls where they are submitted at once) are measured where somebody has
+installed them.
+
+Shared objects: *local* is a request and its answer over a socket pair for each of the two things done. The neighbours
+use unix sockets: *Manager* is a server of `multiprocessing.managers` with `threading`'s and `queue`'s own objects, many
+in flight are threads; *Redis* keeps a log of changes as Holdfast does (`appendonly`, flushed when the system likes),
+its lock is redis-py's, semaphore and hand-over are tokens in a list, many in flight are pipelines. A hand-over is the
+time from just before the release in one process to the acquire in another that waits.
 """
 
 

@@ -19,6 +19,9 @@ HOLD_S: Final = 0.001
 """A holder's work. The other one asks again after half of that, so it waits when the lock is given back."""
 UNITS: Final = 3
 """Of the semaphore."""
+LOCK, UNITS_NAME, ITEMS = "bench lock", "bench units", "bench items"
+"""What the objects are called where they have names."""
+ORDERS: Final = frozenset(("lock", "semaphore", "handover", "queue", "put", "get"))
 
 
 class Objects(NamedTuple):

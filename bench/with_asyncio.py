@@ -10,14 +10,15 @@ import uvloop
 import xxhash
 
 import holdfast.aio as aio
-from bench import procfs
+from bench import calling, on_loop, procfs
 from bench.async_timing import in_flight, one_at_a_time
 from bench.contestant import TRUE, Answer, Order, head_command
+from holdfast.client.functions.aio_executor import Executor
 from holdfast.types import Durability
 
 
 class Asyncio:
-    """One connection; in flight means tasks."""
+    """One connection; in flight means tasks. Workers and shared objects are there when they are first used."""
 
     def __init__(self, kind: str, address: str, state_dir: str | None = None) -> None:
         self._where = (address, state_dir)
@@ -25,6 +26,8 @@ class Asyncio:
         self._host = self._runner.run(self._connect())
         self._jobs: list[aio.Job] = []
         self._held: list[aio.Host] = []
+        self._workers: Executor | None = None
+        self._shared: on_loop.Shared | None = None
 
     def obey(self, order: Order) -> Answer:
         """See ``contestant.Contestant``."""
@@ -33,6 +36,8 @@ class Asyncio:
     def close(self) -> None:
         """Close the connections."""
         self._runner.run(self._release(64))
+        if self._workers is not None:
+            self._runner.run(self._workers.shutdown())
         self._runner.run(self._host.close())
         self._runner.close()
 
@@ -61,7 +66,13 @@ class Asyncio:
                 return await in_flight(order.count, order.width, self._hold)
             case "release":
                 return await self._release(order.width)
-        raise NotImplementedError(order.what)
+        if order.what in calling.ORDERS:
+            if self._workers is None:
+                self._workers = self._host.executor(order.workers)
+            return await on_loop.calls(self._workers, order)
+        if self._shared is None:
+            self._shared = on_loop.Shared(self._host)
+        return await self._shared.obey(order)
 
     async def _connect(self) -> aio.Host:
         address, state_dir = self._where

@@ -4,23 +4,25 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 
 import xxhash
 
 import holdfast
-from bench import procfs
+from bench import calling, procfs, sharing
 from bench.contestant import TRUE, Answer, Order, head_command, one_at_a_time
 
 
 class Blocking:
-    """One connection; in flight means threads."""
+    """One connection; in flight means threads. Workers and shared objects are there when they are first used."""
 
     def __init__(self, address: str, state_dir: str | None = None) -> None:
         self._address = address
         self._state_dir = state_dir
         self._host = self._connect()
         self._pool: ThreadPoolExecutor | None = None
+        self._workers: Executor | None = None
+        self._shared: sharing.Sharing | None = None
 
     def obey(self, order: Order) -> Answer:
         """See ``contestant.Contestant``."""
@@ -34,12 +36,23 @@ class Blocking:
             return one_at_a_time(self._host.status, order.count)
         if order.what == "stream":
             return self._stream(order.count, own_digest=order.own_digest)
+        if order.what in calling.ORDERS:
+            if self._workers is None:
+                self._workers = self._host.executor(order.workers)
+            return calling.through(self._workers, order)
+        if order.what in sharing.ORDERS:
+            if self._shared is None:
+                self._shared = sharing.Sharing(_objects(self._host))
+            return self._shared.obey(order)
         raise NotImplementedError(order.what)
 
     def close(self) -> None:
         """Close the connection."""
-        if self._pool is not None:
-            self._pool.shutdown()
+        if self._shared is not None:
+            self._shared.close()
+        for pool in (self._pool, self._workers):
+            if pool is not None:
+                pool.shutdown()
         self._host.close()
 
     def _connect(self) -> holdfast.Host:
@@ -80,6 +93,15 @@ class Blocking:
         job.forget()
         told = digest.hexdigest() if own_digest else receipt.stdout.xxh3 or ""
         return Answer(wall_s=wall_s, bytes=total, digest=told, peak_rss_bytes=peak)
+
+
+def _objects(host: holdfast.Host) -> sharing.Objects:
+    lock, semaphore = host.lock(sharing.LOCK), host.semaphore(sharing.UNITS_NAME, sharing.UNITS)
+    queue = host.queue(sharing.ITEMS)
+    return sharing.Objects(
+        lock.acquire, lock.release, semaphore.acquire, semaphore.release, lock.acquire, lock.release,
+        queue.put, queue.get,
+    )  # fmt: skip
 
 
 def contestant(kind: str, args: Sequence[str]) -> Blocking:

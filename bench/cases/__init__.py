@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from bench.arena import Arena
-from bench.cases import commands, connections, costs, durability, requests, streaming
+from bench.cases import calls, commands, connections, costs, durability, requests, shared, streaming
 from bench.figures import Figure
 
 CASES: Final[Mapping[str, Callable[[Arena], list[Figure]]]] = {
@@ -20,5 +20,8 @@ CASES: Final[Mapping[str, Callable[[Arena], list[Figure]]]] = {
     "memory": costs.memory,
     "idle": connections.idle,
     "durable": durability.durable,
+    "calls": calls.calls,
+    "locks": shared.locks,
+    "queues": shared.queues,
 }
 """All cases by the name that ``--only`` takes."""
