@@ -14,11 +14,10 @@ from typing import Final
 import pytest
 
 from holdfast.coordination.deadlock import Wait, blocked_for_ever
-from holdfast.coordination.locks import (
+from holdfast.coordination.lock_records import (
     Deadlocked,
     Granted,
     LockMisuse,
-    Locks,
     Outcome,
     Spec,
     SpecDiffers,
@@ -26,6 +25,7 @@ from holdfast.coordination.locks import (
     Unavailable,
     Waiting,
 )
+from holdfast.coordination.locks import Locks
 
 STEPS: Final = 1_000_000
 SHARE: Final = 30_000

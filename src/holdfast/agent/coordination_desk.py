@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from holdfast.agent.recorded import EventFailed
 from holdfast.coordination.core import Refusal
 from holdfast.coordination.records import Answer, AnyNumbered, Asked, Effect
 from holdfast.errors import Ran, Refused, StorageError, Unauthorized
@@ -247,7 +248,7 @@ class CoordinationDesk:
             return
         peer, stream = where
         if answer.header is None:
-            peer.link.fail(stream, Failure(answer.code, answer.text, "no"))
+            peer.link.fail(stream, Failure(answer.code, answer.text, answer.ran))
         else:
             peer.link.respond(stream, answer.header, answer.body)
         self._tell(peer)
@@ -281,9 +282,12 @@ class CoordinationDesk:
             self._not_written(*where, error)
 
     def _not_written(self, peer: Peer, stream: int, error: StorageError, *, ran: Ran = "no") -> None:
-        full = error.full
-        code = ErrorCode.DISK_FULL if full else ErrorCode.JOURNAL_FAILED
-        peer.link.fail(stream, Failure(code, f"not done: {error}", ran, 10.0 if full else None))
+        failure = Failure(ErrorCode.JOURNAL_FAILED, f"not done: {error}", ran)
+        if isinstance(error, EventFailed):
+            failure = Failure(ErrorCode.INTERNAL, str(error), "unknown")
+        elif error.full:
+            failure = Failure(ErrorCode.DISK_FULL, f"not done: {error}", ran, 10.0)
+        peer.link.fail(stream, failure)
         self._tell(peer)
 
     # --- who is there ------------------------------------------------------------------------------------------------

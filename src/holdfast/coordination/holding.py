@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
-from holdfast.coordination.core import Core, Refusal
-from holdfast.coordination.locks import Deadlocked, Granted, LockMisuse, Told, Waiting
+from holdfast.coordination.core import HELD, Core, Refusal
+from holdfast.coordination.lock_records import Deadlocked, Granted, LockMisuse, Told, Unavailable, Waiting
 from holdfast.coordination.meetings import Condition
-from holdfast.coordination.sessions import LOCKS, Grant, Object, Pending, Session
+from holdfast.coordination.sessions import LOCKS, Given, Grant, Object, Pending, Session
 from holdfast.wire.codes import ErrorCode
 from holdfast.wire.coordination import (
     Acquire,
@@ -35,6 +35,17 @@ class HoldingRoom:
     def __init__(self, core: Core) -> None:
         self._core = core
         self.grants: dict[str, dict[str, Grant]] = {}
+        self.resting: set[str] = set()
+        self.held = 0
+
+    def restore(self, grants: dict[str, dict[str, Grant]]) -> None:
+        """Be as it was when these were kept; the core has been restored before."""
+        self.grants = grants
+        self.held = sum(map(len, grants.values()))
+        for session in self._core.sessions.values():
+            for pending in session.pending.values():
+                if pending.place and isinstance(pending.request, Await):
+                    self.resting.add(_owner(session, pending.request.owner))
 
     # --- requests ----------------------------------------------------------------------------------------------------
 
@@ -44,8 +55,12 @@ class HoldingRoom:
         for name in request.units:
             core.named(session, name, *LOCKS)
         owner = _owner(session, request.owner)
+        self._not_resting(owner)
+        if self.held + len(request.units) > HELD:
+            raise Refusal(ErrorCode.QUOTA, f"{HELD} things are held, which is the limit (HELD)", final=False)
         try:
-            outcome = core.locks.ask(owner, request.units, wait=request.wait, until=core.until(request.timeout_s))
+            wait = request.wait and not core.crowded
+            outcome = core.locks.ask(owner, request.units, wait=wait, until=core.until(request.timeout_s))
         except ValueError as exc:
             raise Refusal(ErrorCode.INVALID, str(exc)) from exc
         except LockMisuse as exc:
@@ -56,19 +71,17 @@ class HoldingRoom:
             session.owners.add(owner)
             core.wait(session, request, "", outcome.ticket)
         elif isinstance(outcome, Deadlocked):
-            labels = {owner: request.label}
-            circle = tuple(
-                Step(self.name_of(link.owner, labels), link.resource, self.name_of(link.blocker, labels), link.ahead)
-                for link in outcome.circle
-            )
-            core.answer(session, request.number, AcquireAnswer(False, circle=circle))
+            self._refuse(session, request, outcome)
+        elif request.wait:
+            raise core.no_room()
         else:
             core.answer(session, request.number, AcquireAnswer(False))
 
     def release(self, session: Session, request: Release, _body: bytes) -> None:
         """RELEASE."""
-        found = self._core.named(session, request.name, *LOCKS)
+        found = self._core.named(session, request.name, *LOCKS, opens=False)
         told = self._give_back(session, found, _owner(session, request.owner), request.units)
+        self._core.touch((found.name,))
         self._core.answer(session, request.number, NumberedAnswer())
         self.told(told)
 
@@ -78,14 +91,17 @@ class HoldingRoom:
         found = core.named(session, request.name, "condition")
         lock, depth = self._condition_lock(session, found, request.owner, "cannot wait on un-acquired lock")
         owner = _owner(session, request.owner)
-        told: list[Told] = []
-        for _ in range(depth):
-            told += self._give_back(session, lock, owner, 1)
+        self._not_resting(owner)
+        if core.locks.is_waiting(owner):
+            raise Refusal(ErrorCode.STATE, f"{owner} is waiting")
+        if core.crowded:
+            raise core.no_room()
+        told = self._give_back(session, lock, owner, depth)
         assert isinstance(found.thing, Condition)
         ticket = core.fresh_ticket()
         found.thing.wait(ticket, core.until(request.timeout_s))
-        session.owners.add(owner)
-        core.wait(session, request, found.name, ticket, depth)
+        self.resting.add(owner)
+        core.wait(session, request, found.name, ticket, lock=lock.name, depth=depth)
         core.watch(found)
         self.told(told)
 
@@ -103,7 +119,6 @@ class HoldingRoom:
     def woken(self, found: Object, tickets: Iterable[int], *, notified: bool) -> None:
         """These wait for the condition no more: each takes its lock again, in this order."""
         core = self._core
-        assert found.what.lock is not None
         for ticket in tickets:
             served = core.served(found.name, ticket)
             if served is None:
@@ -111,18 +126,22 @@ class HoldingRoom:
             session, pending = served
             assert isinstance(pending.request, Await)
             owner = _owner(session, pending.request.owner)
-            try:
-                outcome = core.locks.ask(owner, {found.what.lock: pending.depth}, certain=True)
-            except (KeyError, LockMisuse) as exc:
-                core.refuse(session, pending.number, ErrorCode.STATE, f"the lock cannot be taken again: {exc}")
+            self.resting.discard(owner)
+            pending.notified = notified
+            outcome = core.locks.ask(owner, {pending.lock: pending.depth}, certain=True)
+            if isinstance(outcome, Granted):
+                self._retaken(session, pending, outcome)
                 continue
-            if isinstance(outcome, Waiting):
-                again = core.wait(session, pending.request, "", outcome.ticket, pending.depth)
-                again.notified = notified
-            else:
-                assert isinstance(outcome, Granted)
-                pending.notified = notified
-                self._retaken(session, pending, outcome, found.what.lock)
+            session.owners.add(owner)
+            again = core.wait(session, pending.request, "", outcome.ticket, lock=pending.lock, depth=pending.depth)
+            again.notified = notified
+            self.told(core.locks.give_way(outcome.ticket))
+
+    def pass_on(self, condition: str) -> None:
+        """Who was notified here did not come to know it: the next one is."""
+        found = self._core.objects.get(condition)
+        if found is not None and isinstance(found.thing, Condition):
+            self.woken(found, found.thing.notify(), notified=True)
 
     def told(self, told: Iterable[Told]) -> None:
         """The lines of locks have moved."""
@@ -134,41 +153,67 @@ class HoldingRoom:
             request = pending.request
             if isinstance(request, Await):
                 assert isinstance(each, Granted)
-                condition = self._core.objects[request.name]
-                assert condition.what.lock is not None
-                self._retaken(session, pending, each, condition.what.lock)
+                self._retaken(session, pending, each)
                 continue
             assert isinstance(request, Acquire)
             if isinstance(each, Granted):
                 self._granted(session, request, each)
-            else:
+            elif isinstance(each, Unavailable):
                 self._core.answer(session, pending.number, AcquireAnswer(False))
-                self.forget_owner(session, each.owner)
+                self._forget_owner(session, each.owner)
+            else:
+                self._refuse(session, request, each)
+                self._forget_owner(session, each.owner)
 
-    def undo(self, session: Session, number: int) -> None:
-        """What this request was granted is given back: nobody has seen the answer."""
-        owner, units = session.granted.pop(number, ("", {}))
+    def undo(self, session: Session, number: int) -> bool:
+        """What this answer gave is given back, as far as it is still held; whether any of it was."""
+        locks, undone = self._core.locks, False
+        given = session.given.pop(number, None)
+        if given is None:
+            return False
         told: list[Told] = []
-        for name, count in units.items():
+        for name, count in given.units.items():
+            units = min(count, locks.held(given.owner, name))
             found = self._core.objects.get(name)
-            if found is None or not self._core.locks.held(owner, name):
-                continue
-            for _ in range(count if found.what.kind == "rlock" else 1):
-                told += self._give_back(session, found, owner, 1 if found.what.kind == "rlock" else count)
+            if found is not None and units and not (found.what.kind == "rlock" and locks.is_waiting(given.owner)):
+                undone = True
+                told += self._give_back(session, found, given.owner, units)
+                self._core.touch((name,))
         self.told(told)
+        if given.condition:
+            self.pass_on(given.condition)
+        return undone
 
-    def lose(self, owner: str, name: str) -> None:
-        """The object is forgotten while this owner holds it."""
-        self._drop_grant(owner, name)
+    def lose(self, name: str) -> None:
+        """The object is forgotten, whoever holds it."""
+        for owner in self._core.locks.holders(name):
+            self._drop_grant(owner, name)
 
-    def end(self, session: Session | None, owner: str) -> list[str]:
-        """The owner is gone; names of what it held."""
-        names = list(self.grants.pop(owner, ()))
-        told = self._core.locks.end(owner)
-        if session is not None:
-            session.owners.discard(owner)
-        self.told(told)
-        return names
+    def left(self, session: Session, pending: Pending) -> None:
+        """This request was given up."""
+        request = pending.request
+        if isinstance(request, (Acquire, Await)):
+            owner = _owner(session, request.owner)
+            self.resting.discard(owner)
+            self._forget_owner(session, owner)
+        if isinstance(request, Await) and pending.notified:
+            self.pass_on(request.name)
+
+    def leave(self, pending: Iterable[Pending]) -> list[Told]:
+        """These wait no more for locks: what others are to be told."""
+        return self._core.locks.withdraw(*(each.ticket for each in pending if not each.place))
+
+    def end(self, owners: Iterable[str]) -> tuple[dict[str, dict[str, int]], list[Told]]:
+        """These owners are gone: what they held, in units by owner and name, and what others are to be told."""
+        lost: dict[str, dict[str, int]] = {}
+        for owner in owners:
+            self.resting.discard(owner)
+            grants = self.grants.pop(owner, {})
+            if grants:
+                self.held -= len(grants)
+                lost[owner] = {name: self._core.locks.held(owner, name) for name in grants}
+                self._core.touch(grants)
+        return lost, self._core.locks.end(*owners)
 
     def hand(self, owner: str, names: Iterable[str], to: str) -> None:
         """All that the owner holds of these names is another's now; what it does not hold is left out."""
@@ -179,36 +224,41 @@ class HoldingRoom:
         self._core.locks.hand(owner, moving, to)
         theirs = self.grants.setdefault(to, {})
         for name in moving:
-            theirs[name] = mine.pop(name)
-        if not mine:
-            del self.grants[owner]
+            self.held -= name in theirs
+            theirs[name] = mine[name]
+            self.held += 1
+            self._drop_grant(owner, name)
 
-    def name_of(self, owner: str, labels: dict[str, str] | None = None) -> str:
-        """An owner, for people."""
+    def name_of(self, owner: str, label: str = "") -> str:
+        """An owner, for people; ``label``: its own name, if that is known."""
         if owner.startswith("job:"):
             return f"job {owner.removeprefix('job:')}"
         instance, _, number = owner.partition("/")
-        session = self._core.sessions.get(instance)
-        label = (labels or {}).get(owner, "") or self._label(session, owner) or f"owner {number}"
-        return f"{label} of {session.principal if session else 'a client'} ({instance[:6]})"
-
-    def forget_owner(self, session: Session, owner: str) -> None:
-        """Remember an owner only while it holds or waits."""
-        if owner not in self.grants and not self._core.locks.is_waiting(owner):
-            session.owners.discard(owner)
+        session = self._core.sessions[instance]
+        label = label or self._label(session, owner) or f"owner {number}"
+        return f"{label} of {session.principal} ({instance[:6]})"
 
     # --- inside ------------------------------------------------------------------------------------------------------
 
-    def _label(self, session: Session | None, owner: str) -> str:
+    def _label(self, session: Session, owner: str) -> str:
         for grant in self.grants.get(owner, {}).values():
             if grant.label:
                 return grant.label
         ticket = self._core.locks.ticket_of(owner)
-        if session is None or ticket is None:
+        if ticket is None:
             return ""
-        found = self._core.waits.get(("", ticket))
-        pending = None if found is None else session.pending.get(found[1])
-        return getattr(pending.request, "label", "") if pending is not None else ""
+        request = session.pending[self._core.waits["", ticket][1]].request
+        assert isinstance(request, (Acquire, Await))
+        return request.label
+
+    def _forget_owner(self, session: Session, owner: str) -> None:
+        """Remember an owner only while it holds or waits."""
+        if owner not in self.grants and not self._core.locks.is_waiting(owner):
+            session.owners.discard(owner)
+
+    def _not_resting(self, owner: str) -> None:
+        if owner in self.resting:
+            raise Refusal(ErrorCode.STATE, f"{owner} is waiting")
 
     def _hold(self, session: Session, owner: str, names: Iterable[str], token: int, label: str) -> None:
         session.owners.add(owner)
@@ -216,58 +266,82 @@ class HoldingRoom:
         for name in names:
             if name not in held:
                 held[name] = Grant(token, label)
+                self.held += 1
 
     def _granted(self, session: Session, request: Acquire, granted: Granted) -> None:
         self._hold(session, granted.owner, request.units, granted.token, request.label)
-        session.granted[request.number] = (granted.owner, dict(request.units))
+        session.given[request.number] = Given(granted.owner, request.units)
         self._core.answer(session, request.number, AcquireAnswer(True, granted.token))
 
-    def _retaken(self, session: Session, pending: Pending, granted: Granted, lock: str) -> None:
-        assert isinstance(pending.request, Await)
-        self._hold(session, granted.owner, (lock,), granted.token, pending.request.label)
+    def _retaken(self, session: Session, pending: Pending, granted: Granted) -> None:
+        request = pending.request
+        assert isinstance(request, Await)
+        self._hold(session, granted.owner, (pending.lock,), granted.token, request.label)
+        condition = request.name if pending.notified else ""
+        session.given[pending.number] = Given(granted.owner, {pending.lock: pending.depth}, condition)
         self._core.answer(session, pending.number, AwaitAnswer(pending.notified, granted.token))
 
+    def _refuse(self, session: Session, request: Acquire, refused: Deadlocked) -> None:
+        """It would wait for ever."""
+
+        def name_of(owner: str) -> str:
+            return self.name_of(owner, request.label if owner == refused.owner else "")
+
+        steps = tuple(
+            Step(name_of(link.owner), link.resource, name_of(link.blocker), link.ahead) for link in refused.circle
+        )
+        self._core.answer(session, request.number, AcquireAnswer(False, circle=steps))
+
     def _give_back(self, session: Session, found: Object, owner: str, units: int) -> list[Told]:
-        """Give back, with the words of ``threading`` where that cannot be.
+        """Give back, with the words of ``threading`` where that cannot be. Of a reentrant lock: as often as ``units``.
 
         Raises:
             Refusal: not held, not by this client, or more than there were.
         """
         core, name, kind = self._core, found.name, found.what.kind
-        holder = owner
+        holders = [owner]
         if kind == "lock":
-            holder = core.locks.holder(name) or ""
-            if holder and not holder.startswith(session.instance + "/"):
-                raise self._not_held(session, f"{name!r} is held by {self.name_of(holder)}")
+            holders = [core.locks.holder(name) or ""]
+            if holders[0] and not holders[0].startswith(session.instance + "/"):
+                raise self._not_held(session, owner, name, f"{name!r} is held by {self.name_of(holders[0])}")
+        elif kind != "rlock" and units > core.locks.held(owner, name):  # it is given back for others
+            holders = list(core.locks.holders(name))
         try:
             told = core.locks.give_back(owner, name, units)
         except ValueError as exc:
             raise Refusal(ErrorCode.INVALID, str(exc)) from exc
         except LockMisuse as exc:
-            raise self._not_held(session, _NOT_HELD.get(kind, str(exc))) from exc
-        if not core.locks.held(holder, name):
-            self._drop_grant(holder, name)
-        if kind in ("semaphore", "bounded"):  # it may have been given back for somebody else
-            for other in [o for o, held in self.grants.items() if name in held] if core.locks.is_signal(name) else ():
-                if not core.locks.held(other, name):
-                    self._drop_grant(other, name)
+            raise self._not_held(session, owner, name, _NOT_HELD.get(kind, str(exc))) from exc
+        for holder in holders:
+            if not core.locks.held(holder, name):
+                self._drop_grant(holder, name)
         return told
 
-    def _not_held(self, session: Session, text: str) -> Refusal:
-        if session.instance in self._core.lost:
-            return Refusal(
-                ErrorCode.LEASE_LOST, "this client was not heard of for longer than its lease; it is held no more"
-            )
-        return Refusal(ErrorCode.NOT_HOLDER, text)
+    def _not_held(self, session: Session, owner: str, name: str, text: str) -> Refusal:
+        """Why it cannot be given back: it was lost, each unit once, or was never held."""
+        if self._core.objects[name].what.kind == "lock":  # by any thread, as it could have been given back
+            owner = next((other for other, lost in session.lost.items() if name in lost), owner)
+        lost = session.lost.get(owner, {})
+        if name not in lost:
+            return Refusal(ErrorCode.NOT_HOLDER, text)
+        lost[name] -= 1
+        if not lost[name]:
+            del lost[name]
+            if not lost:
+                del session.lost[owner]
+        text = f"{name!r} was lost: this client was not heard of for longer than its lease"
+        return Refusal(ErrorCode.LEASE_LOST, text)
 
     def _drop_grant(self, owner: str, name: str) -> None:
         held = self.grants.get(owner)
-        if held is None or held.pop(name, None) is None or held:
+        if held is None or held.pop(name, None) is None:
             return
-        del self.grants[owner]
-        session = self._core.sessions.get(owner.partition("/")[0])
-        if session is not None:
-            self.forget_owner(session, owner)
+        self.held -= 1
+        if not held:
+            del self.grants[owner]
+            session = self._core.sessions.get(owner.partition("/")[0])
+            if session is not None:
+                self._forget_owner(session, owner)
 
     def _condition_lock(self, session: Session, found: Object, owner: int, text: str) -> tuple[Object, int]:
         """The condition's lock and how often this owner holds it.
@@ -284,7 +358,7 @@ class HoldingRoom:
         else:
             depth = self._core.locks.held(_owner(session, owner), name)
         if not depth:
-            raise self._not_held(session, text)
+            raise self._not_held(session, _owner(session, owner), name, text)
         return lock, depth
 
 

@@ -7,7 +7,8 @@ Rules:
   order of theirs can be a wrong one.
 * Each grant has a token that is greater than all tokens before it (a *fencing token*): who guards a resource with it
   can turn down a holder whose time is over.
-* A request that would wait for ever is refused at once: the youngest wait is the one that closes the circle.
+* A request that would wait for ever is refused at once: the youngest wait is the one that closes the circle. Where that
+  one cannot be refused (a condition's lock must be taken again) the youngest of the others gives way.
 
 As in ``threading``: what somebody holds may be given back by another thread, so an owner who waits for a lock that it
 holds itself, or for more of a semaphore, is not in a deadlock. A wait with a time limit ends by itself, so it is in no
@@ -19,97 +20,30 @@ from __future__ import annotations
 
 from collections import OrderedDict, defaultdict
 from collections.abc import Iterable, Mapping
-from typing import Final, Literal
-
-import msgspec
+from typing import Final
 
 from holdfast.coordination import deadlock
 from holdfast.coordination.deadlock import Link, Owner, Wait
+from holdfast.coordination.lock_records import (
+    Deadlocked,
+    Granted,
+    LockMisuse,
+    LocksState,
+    Outcome,
+    Request,
+    Resource,
+    Spec,
+    SpecDiffers,
+    Told,
+    Unavailable,
+    Waiting,
+)
 from holdfast.coordination.waiters import Line, Ticket
-
-Kind = Literal["lock", "rlock", "semaphore", "bounded"]
 
 NAMES: Final = 10_000
 """Resources of one table."""
 _DEEPEST: Final = 2**31 - 1
 """How often a reentrant lock can be held."""
-
-
-class Spec(msgspec.Struct, frozen=True):
-    """What a name stands for; ``units`` is 1 for locks and the first value of a semaphore, 0 or more."""
-
-    kind: Kind
-    units: int = 1
-
-
-class Granted(msgspec.Struct, frozen=True):
-    """All that was asked for is held; ``token`` is greater than any before."""
-
-    ticket: Ticket
-    owner: Owner
-    token: int
-
-
-class Waiting(msgspec.Struct, frozen=True):
-    """It stands in its queues."""
-
-    ticket: Ticket
-
-
-class Unavailable(msgspec.Struct, frozen=True):
-    """Not granted: not asked to wait, or its time is over. Nothing is held of it."""
-
-    ticket: Ticket
-    owner: Owner
-
-
-class Deadlocked(msgspec.Struct, frozen=True):
-    """It would have waited for ever; ``circle`` says for whom. Nothing is held of it."""
-
-    ticket: Ticket
-    owner: Owner
-    circle: tuple[Link, ...]
-
-
-Outcome = Granted | Waiting | Unavailable | Deadlocked
-Told = Granted | Unavailable
-
-
-class LockMisuse(Exception):
-    """A call that ``threading`` refuses too: giving back what is not held, or more than a bounded semaphore has."""
-
-
-class SpecDiffers(Exception):
-    """The name stands for something else already."""
-
-
-class LocksState(msgspec.Struct, frozen=True):
-    """A table as it is kept: resources by name, waits in their order, what each owner holds."""
-
-    last_token: int
-    last_ticket: int
-    resources: dict[str, tuple[Spec, int, int, list[tuple[Owner, int]], bool]]
-    requests: list[tuple[Owner, dict[str, int], dict[str, int], bool, Ticket, float | None]]
-    held: list[tuple[Owner, dict[str, int]]]
-
-
-class _Resource(msgspec.Struct):
-    spec: Spec
-    free: int
-    total: int
-    holders: dict[Owner, int]  # units; of a reentrant lock: how deep
-    signal: bool = False
-
-
-class _Request(msgspec.Struct):
-    ticket: Ticket
-    wait: Wait
-    again: dict[str, int]
-    """Reentrant locks that the owner has already: they are held once more when the rest is granted."""
-    limited: bool
-    """It ends by itself."""
-    outside: bool
-    """It waits for what its owner holds: another thread may give that back, so it is never reported."""
 
 
 class Locks:
@@ -121,8 +55,8 @@ class Locks:
 
     def __init__(self, *, last_token: int = 0) -> None:
         self.last_token = last_token
-        self._resources: dict[str, _Resource] = {}
-        self._requests: Line[_Request] = Line()
+        self._resources: dict[str, Resource] = {}
+        self._requests: Line[Request] = Line()
         self._queues: dict[str, OrderedDict[Ticket, None]] = {}
         self._of_owner: dict[Owner, Ticket] = {}
         self._held: defaultdict[Owner, dict[str, int]] = defaultdict(dict)
@@ -148,7 +82,7 @@ class Locks:
             raise ValueError(f"a {spec.kind} of {spec.units} units")
         if len(self._resources) >= NAMES:
             raise ValueError(f"{NAMES} names are in use")
-        self._resources[name] = _Resource(spec, spec.units, spec.units, {})
+        self._resources[name] = Resource(spec, spec.units, spec.units, {})
         self._queues[name] = OrderedDict()
 
     def value(self, name: str) -> int:
@@ -207,6 +141,7 @@ class Locks:
             wait: Stand in line if it is not to be had now.
             until: When to give up (the caller's clock); None: never.
             certain: Wait also where that may be for ever: it is no choice (a condition's lock must be taken again).
+                Call ``give_way`` then.
 
         Raises:
             KeyError: no such resource.
@@ -218,7 +153,8 @@ class Locks:
         ticket = self._last_ticket
         again = {name: count for name, count in units.items() if self._has_reentrant(owner, name)}
         wanted = {name: count for name, count in units.items() if name not in again}
-        request = _Request(ticket, Wait(owner, wanted), again, until is not None, self._waits_for_itself(owner, wanted))
+        outside = self._waits_for_itself(owner, wanted)
+        request = Request(ticket, Wait(owner, wanted), again, until is not None, outside, certain)
         if not any(self._queues[name] for name in wanted) and self._has_room(wanted):
             return self._grant(request)
         if not wait:
@@ -230,13 +166,28 @@ class Locks:
             return Deadlocked(ticket, owner, circle)
         return Waiting(ticket)
 
+    def give_way(self, ticket: Ticket) -> list[Told]:
+        """Refuse other waits, the youngest first, until this one (``certain``) is in no circle."""
+        told: list[Told] = []
+        while ticket in self._requests:
+            circle = self._circle(self._requests[ticket])
+            waits = [self._requests[self._of_owner[link.owner]] for link in circle]
+            others = [wait for wait in waits if not wait.certain]
+            if not others:
+                break
+            victim = max(others, key=lambda wait: wait.ticket)
+            self._leave(victim)
+            told.append(Deadlocked(victim.ticket, victim.wait.owner, circle))
+            told += self._advance(list(victim.wait.units))
+        return told
+
     def give_back(self, owner: Owner, name: str, units: int = 1) -> list[Told]:
         """Give units back, and grant what can be granted then, in order.
 
         Args:
             owner: Who gives them back.
             name: What.
-            units: How many; 1 for locks.
+            units: How many; 1 for locks; of a reentrant lock: how often.
 
         Raises:
             KeyError: no such resource.
@@ -248,11 +199,11 @@ class Locks:
             raise ValueError(f"{units} units")
         kind, holders = resource.spec.kind, resource.holders
         if kind == "rlock":
-            if owner not in holders or units != 1:
+            if holders.get(owner, 0) < units:
                 raise LockMisuse(f"{name!r} is not held by {owner}")
             if owner in self._of_owner:
                 raise LockMisuse(f"{owner} is waiting")
-            self._drop(owner, name, 1)
+            self._drop(owner, name, units)
             resource.free += owner not in holders
         elif kind == "lock":
             if not holders or units != 1:
@@ -265,27 +216,26 @@ class Locks:
             self._return(owner, name, units)
         return self._advance([name])
 
-    def withdraw(self, ticket: Ticket) -> list[Told]:
+    def withdraw(self, *tickets: Ticket) -> list[Told]:
         """Wait no longer; those behind may go on. Unknown tickets are ignored: it was granted, or is over."""
-        if ticket not in self._requests:
-            return []
-        request = self._requests[ticket]
-        self._leave(request)
-        return self._advance(list(request.wait.units))
+        names: list[str] = []
+        for request in [self._requests[ticket] for ticket in tickets if ticket in self._requests]:
+            self._leave(request)
+            names += request.wait.units
+        return self._advance(names)
 
-    def end(self, owner: Owner) -> list[Told]:
-        """The owner is gone: it waits for nothing, and all that it held is given back."""
-        told: list[Told] = []
-        names = list(self._held.get(owner, ()))
-        ticket = self._of_owner.get(owner)
-        if ticket is not None:
+    def end(self, *owners: Owner) -> list[Told]:
+        """These owners are gone: they wait for nothing, and all that they held is given back, in one step."""
+        names: list[str] = []
+        for ticket in [self._of_owner[owner] for owner in owners if owner in self._of_owner]:
             names += self._requests[ticket].wait.units
             self._leave(self._requests[ticket])
-        for name, units in list(self._held.get(owner, {}).items()):
-            self._drop(owner, name, units)
-            self._resources[name].free += self._need(name, units)
-        told += self._advance(names)
-        return told
+        for owner in owners:
+            for name, units in list(self._held.get(owner, {}).items()):
+                names.append(name)
+                self._drop(owner, name, units)
+                self._resources[name].free += self._need(name, units)
+        return self._advance(names)
 
     def hand(self, owner: Owner, names: Iterable[str], to: Owner) -> None:
         """All that the owner holds of these is another's from now on.
@@ -340,8 +290,11 @@ class Locks:
                 name: (each.spec, each.free, each.total, list(each.holders.items()), each.signal)
                 for name, each in self._resources.items()
             },
-            [(request.wait.owner, dict(request.wait.units), request.again, request.outside, ticket, until)
-             for ticket, request, until in self._requests.state()],
+            [
+                (request.wait.owner, dict(request.wait.units), request.again,
+                 request.outside, request.certain, ticket, until)
+                for ticket, request, until in self._requests.state()
+            ],
             [(owner, dict(held)) for owner, held in self._held.items()],
         )  # fmt: skip
 
@@ -351,12 +304,12 @@ class Locks:
         locks = cls(last_token=state.last_token)
         locks._last_ticket = state.last_ticket
         for name, (spec, free, total, holders, signal) in state.resources.items():
-            locks._resources[name] = _Resource(spec, free, total, dict(holders), signal)
+            locks._resources[name] = Resource(spec, free, total, dict(holders), signal)
             locks._queues[name] = OrderedDict()
         for owner, held in state.held:
             locks._held[owner] = held
-        for owner, units, again, outside, ticket, until in state.requests:
-            locks._stand(_Request(ticket, Wait(owner, units), again, until is not None, outside), until)
+        for owner, units, again, outside, certain, ticket, until in state.requests:
+            locks._stand(Request(ticket, Wait(owner, units), again, until is not None, outside, certain), until)
         return locks
 
     def validate(self) -> None:
@@ -375,8 +328,14 @@ class Locks:
                 assert self._held[owner][name] == units
             for ticket in self._queues[name]:
                 assert name in self._requests[ticket].wait.units
+            assert list(self._queues[name]) == [ticket for ticket in self._requests if ticket in self._queues[name]]
         assert all(held for held in self._held.values())
         assert sorted(self._of_owner.values()) == sorted(self._requests)
+        for ticket, owner in ((ticket, self._requests[ticket].wait.owner) for ticket in self._requests):
+            assert self._of_owner[owner] == ticket
+        for request in self._requests.values():
+            first = all(next(iter(self._queues[name])) == request.ticket for name in request.wait.units)
+            assert not (first and self._has_room(request.wait.units)), request
 
     # --- inside ------------------------------------------------------------------------------------------------------
 
@@ -408,7 +367,7 @@ class Locks:
         """Units that go: a reentrant lock is one, however deep it is held."""
         return 1 if self._resources[name].spec.kind == "rlock" else count
 
-    def _grant(self, request: _Request) -> Granted:
+    def _grant(self, request: Request) -> Granted:
         owner = request.wait.owner
         held = self._held[owner]
         for name, count in request.wait.units.items():
@@ -447,13 +406,13 @@ class Locks:
             units -= taken
         resource.total += units
 
-    def _stand(self, request: _Request, until: float | None) -> None:
+    def _stand(self, request: Request, until: float | None) -> None:
         self._requests.stand(request.ticket, request, until)
         self._of_owner[request.wait.owner] = request.ticket
         for name in request.wait.units:
             self._queues[name][request.ticket] = None
 
-    def _leave(self, request: _Request) -> None:
+    def _leave(self, request: Request) -> None:
         self._requests.leave(request.ticket)
         del self._of_owner[request.wait.owner]
         for name in request.wait.units:
@@ -474,7 +433,7 @@ class Locks:
                 names += units
         return told
 
-    def _circle(self, request: _Request) -> tuple[Link, ...]:
+    def _circle(self, request: Request) -> tuple[Link, ...]:
         """Who this request waits for in a circle; empty: it may be granted one day.
 
         There was no circle before it, and it is the last one in its lines. So a new circle leads through something that
@@ -484,22 +443,45 @@ class Locks:
             return ()
         if self._is_open(request):
             return ()
+        names, tickets = self._reach(request)
         waits = [
             Wait(each.wait.owner, {name: self._need(name, count) for name, count in each.wait.units.items()})
-            for each in self._requests.values()
-            if not self._is_open(each)
+            for each in (self._requests[ticket] for ticket in sorted(tickets))
         ]
-        free = {name: resource.free for name, resource in self._resources.items()}
-        held = {
-            owner: {name: 1 if self._resources[name].spec.kind == "rlock" else count for name, count in units.items()}
-            for owner, units in self._held.items()
-        }
+        free = {name: self._resources[name].free for name in names}
+        held: defaultdict[Owner, dict[str, int]] = defaultdict(dict)
+        for name in names:
+            for owner, count in self._resources[name].holders.items():
+                held[owner][name] = self._need(name, count)
         stuck = deadlock.blocked_for_ever(free, held, waits)
         if request.wait.owner not in stuck:
             return ()
         return deadlock.circle(free, held, waits, stuck, request.wait.owner)
 
-    def _is_open(self, request: _Request) -> bool:
+    def _reach(self, request: Request) -> tuple[list[str], list[Ticket]]:
+        """What can have to do with this wait: names, and tickets of waits that nobody outside may end.
+
+        Whoever waits for one of the names, or holds one and waits, is among them, with all names that it waits for.
+        """
+        names, tickets = dict.fromkeys(request.wait.units), {request.ticket: None}
+        left = list(names)
+        while left:
+            name = left.pop()
+            owners = self._resources[name].holders
+            for ticket in (
+                *self._queues[name],
+                *(self._of_owner[owner] for owner in owners if owner in self._of_owner),
+            ):
+                each = self._requests[ticket]
+                if ticket in tickets or self._is_open(each):
+                    continue
+                tickets[ticket] = None
+                new = [wanted for wanted in each.wait.units if wanted not in names]
+                names.update(dict.fromkeys(new))
+                left += new
+        return list(names), list(tickets)
+
+    def _is_open(self, request: Request) -> bool:
         """Whether this wait may end otherwise: by its time limit, or by somebody who holds nothing."""
         return (
             request.limited

@@ -5,8 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from holdfast.coordination.core import QUEUE_BYTES, Core, Refusal
-from holdfast.coordination.queues import Delivered, Item, Joined, Queue, QueueMisuse, Taken, Told, Waiting
-from holdfast.coordination.sessions import Object, Session
+from holdfast.coordination.queues import (
+    Delivered,
+    Item,
+    Joined,
+    Queue,
+    QueueMisuse,
+    Refused,
+    Taken,
+    Told,
+    Waiting,
+    cost,
+)
+from holdfast.coordination.sessions import Object, Session, Unseen
 from holdfast.wire.codes import ErrorCode
 from holdfast.wire.coordination import Join, NumberedAnswer, Put, PutAnswer, Settle, ShutQueue, Take, TakeAnswer
 from holdfast.wire.limits import ITEM_BYTES
@@ -24,13 +35,15 @@ class QueueRoom:
         found, queue = self._queue(session, request.name)
         if len(body) > ITEM_BYTES:
             raise Refusal(ErrorCode.TOO_LARGE, f"an item of {len(body)} bytes; the limit (ITEM_BYTES) is {ITEM_BYTES}")
-        if core.queue_bytes + len(body) > QUEUE_BYTES:
+        if core.queue_bytes + cost(body) > QUEUE_BYTES and not queue.shut:
             text = f"the queues of this agent hold {core.queue_bytes} bytes; the limit (QUEUE_BYTES) is {QUEUE_BYTES}"
-            raise Refusal(ErrorCode.QUOTA, text)
-        before = queue.bytes
+            raise Refusal(ErrorCode.QUOTA, text, final=False)
+        before, wait = queue.bytes, request.wait and not core.crowded
         outcome, told = queue.put(
-            body, now=core.now, priority=request.priority, wait=request.wait, until=core.until(request.timeout_s)
+            body, now=core.now, priority=request.priority, wait=wait, until=core.until(request.timeout_s)
         )
+        if isinstance(outcome, Refused) and outcome.why == "full" and request.wait:
+            raise core.no_room()
         if isinstance(outcome, Waiting):
             core.wait(session, request, found.name, outcome.ticket)
         elif isinstance(outcome, Taken):
@@ -43,8 +56,10 @@ class QueueRoom:
         """TAKE."""
         core = self._core
         found, queue = self._queue(session, request.name)
-        before = queue.bytes
-        outcome, told = queue.get(now=core.now, wait=request.wait, until=core.until(request.timeout_s))
+        before, wait = queue.bytes, request.wait and not core.crowded
+        outcome, told = queue.get(now=core.now, wait=wait, until=core.until(request.timeout_s), taker=session.instance)
+        if isinstance(outcome, Refused) and outcome.why == "empty" and request.wait:
+            raise core.no_room()
         if isinstance(outcome, Waiting):
             core.wait(session, request, found.name, outcome.ticket)
         elif isinstance(outcome, Delivered):
@@ -56,7 +71,7 @@ class QueueRoom:
     def settle(self, session: Session, request: Settle, _body: bytes) -> None:
         """SETTLE."""
         core = self._core
-        found, queue = self._queue(session, request.name)
+        found, queue = self._queue(session, request.name, opens=False)
         before = queue.bytes
         try:
             if request.do == "task_done":
@@ -68,7 +83,7 @@ class QueueRoom:
                 told = queue.fail(request.item, request.delivery, now=core.now)
         except QueueMisuse as exc:
             raise Refusal(ErrorCode.NOT_HOLDER, str(exc)) from exc
-        session.out.pop((found.name, request.item), None)
+        core.touch((found.name,))
         core.answer(session, request.number, NumberedAnswer())
         self._moved(found, queue, before, told)
 
@@ -76,6 +91,8 @@ class QueueRoom:
         """JOIN."""
         core = self._core
         found, queue = self._queue(session, request.name)
+        if queue.unfinished and core.crowded:
+            raise core.no_room()
         outcome = queue.join(until=core.until(request.timeout_s))
         if isinstance(outcome, Joined):
             core.answer(session, request.number, NumberedAnswer())
@@ -98,23 +115,31 @@ class QueueRoom:
         before = queue.bytes
         self._moved(found, queue, before, queue.handle_timeout(self._core.now))
 
-    def undo(self, name: str, item: Item) -> None:
-        """Nobody has seen this delivery: the item goes back to its place."""
-        found = self._core.objects.get(name)
-        if found is not None and isinstance(found.thing, Queue):
-            before = found.thing.bytes
-            self._moved(found, found.thing, before, found.thing.take_back(item, now=self._core.now))
+    def seen(self, session: Session, number: int) -> Unseen | None:
+        """The item in this answer, if there is one, is no more our concern."""
+        unseen = session.unseen.pop(number, None)
+        if unseen is not None:
+            self._core.queue_bytes -= unseen.bytes
+        return unseen
 
-    def come_back(self, name: str, item: int, delivery: int) -> None:
-        """Whoever had this item is gone; nothing happens if it has been settled since."""
+    def undo(self, session: Session, number: int) -> bool:
+        """Nobody has seen the item in this answer: it goes back to its place; whether it did."""
+        unseen = self.seen(session, number)
+        found = None if unseen is None else self._core.objects.get(unseen.name)
+        if unseen is None or found is None or found.serial != unseen.serial:
+            return False
+        assert isinstance(found.thing, Queue)
+        before = found.thing.bytes
+        back, told = found.thing.take_back(unseen.item, now=self._core.now)
+        self._moved(found, found.thing, before, told)
+        return back
+
+    def give_up(self, name: str, instance: str) -> None:
+        """This client is gone: what it has of this queue comes back."""
         found = self._core.objects.get(name)
         if found is not None and isinstance(found.thing, Queue):
             before = found.thing.bytes
-            try:
-                told = found.thing.fail(item, delivery, now=self._core.now)
-            except QueueMisuse:
-                return
-            self._moved(found, found.thing, before, told)
+            self._moved(found, found.thing, before, found.thing.give_up(instance, now=self._core.now))
 
     def withdraw(self, found: Object, queue: Queue, ticket: int) -> None:
         """Somebody waits no longer."""
@@ -124,15 +149,19 @@ class QueueRoom:
 
     # --- inside ------------------------------------------------------------------------------------------------------
 
-    def _queue(self, session: Session, name: str) -> tuple[Object, Queue]:
-        found = self._core.named(session, name, "queue")
+    def _queue(self, session: Session, name: str, *, opens: bool = True) -> tuple[Object, Queue]:
+        found = self._core.named(session, name, "queue", opens=opens)
         assert isinstance(found.thing, Queue)
         return found, found.thing
 
     def _deliver(self, session: Session, number: int, found: Object, item: Item) -> None:
-        session.unseen[number] = (found.name, item)
+        kept = 0
         if found.what.visible_s is not None:
-            session.out[found.name, item.id] = item.deliveries
+            session.takes.add(found.name)
+        else:
+            kept = cost(item.value)
+            self._core.queue_bytes += kept
+        session.unseen[number] = Unseen(found.name, found.serial, item, kept)
         self._core.answer(session, number, TakeAnswer(item.id, item.deliveries, item.priority), item.value)
 
     def _moved(self, found: Object, queue: Queue, before: int, told: Iterable[Told]) -> None:

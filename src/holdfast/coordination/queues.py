@@ -8,6 +8,7 @@ beyond those of the standard library:
 * With ``visible_after_s`` an item that was handed out is kept until it is acknowledged. If that does not come in time,
   or the taker says that it has failed, it goes back to its old place; after ``most_deliveries`` it becomes a dead
   letter. Items that are out count for ``maxsize``: a full queue is a full one, so memory stays bounded.
+* No two deliveries of an item have one number, so a late acknowledgement can do nothing to a later delivery.
 
 Times are seconds of one clock that never goes back, given as arguments.
 """
@@ -25,15 +26,23 @@ from holdfast.coordination.waiters import Line, Ticket
 Order = Literal["fifo", "lifo", "priority"]
 
 MOST_DELIVERIES: Final = 5
+ITEM_BYTES: Final = 100
+"""What an item costs beside its value, about: so that items without a value are bounded, too."""
+_SPARE: Final = 64
+"""Returns of items that have been settled: so many, and as many as are out, are kept before they are swept out."""
 
 
 class Item(msgspec.Struct, frozen=True):
-    """What somebody has put: ``id`` counts up from 1; the lowest ``priority`` is first; ``deliveries`` so far."""
+    """What somebody has put: ``id`` counts up from 1; the lowest ``priority`` is first; ``deliveries`` so far.
+
+    ``unseen``: how many of the deliveries reached nobody.
+    """
 
     id: int
     value: bytes
     priority: float = 0.0
     deliveries: int = 0
+    unseen: int = 0
 
 
 class Taken(msgspec.Struct, frozen=True):
@@ -76,16 +85,25 @@ class QueueMisuse(Exception):
     """``task_done`` without an item, or an acknowledgement of what is not out (any more)."""
 
 
+class Out(msgspec.Struct, frozen=True):
+    """An item that was handed out: when it comes back (infinity: never by itself), and who has it."""
+
+    item: Item
+    until: float
+    taker: str
+
+
 class QueueState(msgspec.Struct, frozen=True):
-    """A queue as it is kept: items in their order, those that are out with the time of their return, who waits."""
+    """A queue as it is kept: items in their order, those that are out, who waits."""
 
     ready: list[Item]
-    out: list[tuple[Item, float | None]]
+    out: list[Out]
     dead: list[Item]
     unfinished: int
     shut: bool
+    emptied: bool
     putters: list[tuple[Ticket, bytes, float, float | None]]
-    getters: list[tuple[Ticket, float | None]]
+    getters: list[tuple[Ticket, str, float | None]]
     joiners: list[tuple[Ticket, float | None]]
     last_ticket: Ticket
     last_id: int
@@ -120,12 +138,13 @@ class Queue:
         self.unfinished = 0
         self.bytes = 0
         self.shut = False
+        self._emptied = False
         self._visible_after_s = visible_after_s
         self._most_deliveries = most_deliveries
         self._ready: list[tuple[float, int, Item]] = []
-        self._out: dict[int, Item] = {}
+        self._out: dict[int, Out] = {}
         self._putters: Line[_Putter] = Line()
-        self._getters: Line[None] = Line()
+        self._getters: Line[str] = Line()
         self._joiners: Line[None] = Line()
         self._returns: list[tuple[float, int, int]] = []  # when, id, deliveries
         self._last_ticket = self._last_id = 0
@@ -149,28 +168,28 @@ class Queue:
         if self.shut:
             return Refused(ticket, "shut"), []
         if not self._putters and not self.full:
-            self.bytes += len(value)
+            self.bytes += cost(value)
             taken = self._take(ticket, value, priority)
             return taken, self._move(now)
         if not wait:
             return Refused(ticket, "full"), []
-        self.bytes += len(value)
+        self.bytes += cost(value)
         self._putters.stand(ticket, _Putter(value, priority), until)
         return Waiting(ticket), []
 
     def get(
-        self, *, now: float, wait: bool = True, until: float | None = None
+        self, *, now: float, wait: bool = True, until: float | None = None, taker: str = ""
     ) -> tuple[Delivered | Waiting | Refused, list[Told]]:
-        """Get the next item: what comes of it, and what others are to be told."""
+        """Get the next item: what comes of it, and what others are to be told. ``taker``: see ``give_up``."""
         ticket = self._ticket()
         if self._ready and not self._getters:
-            delivered = self._deliver(ticket, now)
+            delivered = self._deliver(ticket, taker, now)
             return delivered, self._move(now)
         if self.shut:
             return Refused(ticket, "shut"), []
         if not wait:
             return Refused(ticket, "empty"), []
-        self._getters.stand(ticket, None, until)
+        self._getters.stand(ticket, taker, until)
         return Waiting(ticket), []
 
     def task_done(self) -> list[Told]:
@@ -193,13 +212,17 @@ class Queue:
         return Waiting(ticket)
 
     def shutdown(self, *, immediate: bool = False) -> list[Told]:
-        """No more puts, and gets until it is empty; ``immediate``: what is in it is dropped and counts as done."""
+        """No more puts, and gets until it is empty.
+
+        ``immediate``: what is in it, or comes back to it, is dropped and counts as done.
+        """
         self.shut = True
-        self.bytes -= sum(len(putter.value) for putter in self._putters.values())
+        self.bytes -= sum(cost(putter.value) for putter in self._putters.values())
         told: list[Told] = [Refused(ticket, "shut") for ticket in self._putters.serve_all()]
         if immediate:
+            self._emptied = True
             self.unfinished -= min(self.unfinished, len(self._ready))
-            self.bytes -= sum(len(item.value) for _, _, item in self._ready)
+            self.bytes -= sum(cost(item.value) for _, _, item in self._ready)
             self._ready.clear()
         told += [Refused(ticket, "shut") for ticket in self._getters.serve_all()]
         return told + self._join_all()
@@ -212,7 +235,7 @@ class Queue:
         left = [entry for entry in self._ready if entry[2].id != id_]
         if len(left) == len(self._ready):
             return False, []
-        self.bytes -= sum(len(item.value) for _, _, item in self._ready if item.id == id_)
+        self.bytes -= sum(cost(item.value) for _, _, item in self._ready if item.id == id_)
         heapq.heapify(left)
         self._ready = left
         self.unfinished -= min(self.unfinished, 1)
@@ -222,7 +245,7 @@ class Queue:
         """Wait no longer. Unknown tickets are ignored: it was served, or is over."""
         putter = self._putters.leave(ticket)
         if putter is not None:
-            self.bytes -= len(putter.value)
+            self.bytes -= cost(putter.value)
         self._getters.leave(ticket)
         self._joiners.leave(ticket)
 
@@ -234,17 +257,29 @@ class Queue:
         Raises:
             QueueMisuse: it is not out, or has been handed to somebody else since.
         """
-        self.bytes -= len(self._come_back(id_, deliveries).value)
+        self.bytes -= cost(self._come_back(id_, deliveries).value)
         return self._move(now)
 
-    def take_back(self, item: Item, *, now: float) -> list[Told]:
-        """This delivery has reached nobody: the item goes back to its place as if it had not been."""
+    def take_back(self, item: Item, *, now: float) -> tuple[bool, list[Told]]:
+        """This delivery has reached nobody: the item goes back to its place, and no dead letter comes of that.
+
+        Returns:
+            Whether it went back (not if it was settled since, or has come back), and what others are to be told.
+        """
         if self._visible_after_s is None:
-            self.bytes += len(item.value)
-        elif self._out.pop(item.id, None) is None:
-            return []
-        self._make_ready(msgspec.structs.replace(item, deliveries=item.deliveries - 1))
-        return self._move(now)
+            self.bytes += cost(item.value)
+        elif self._is_out(item.id, item.deliveries):
+            del self._out[item.id]
+        else:
+            return False, []
+        self._make_ready(msgspec.structs.replace(item, unseen=item.unseen + 1))
+        return True, [*self._join_all(), *self._move(now)]
+
+    def give_up(self, taker: str, *, now: float) -> list[Told]:
+        """Whoever gave this name with ``get`` is gone: every delivery to it that was not settled has failed."""
+        for out in [out for out in self._out.values() if out.taker == taker]:
+            self._put_back(self._come_back(out.item.id, out.item.deliveries))
+        return [*self._join_all(), *self._move(now)]
 
     def fail(self, id_: int, deliveries: int, *, now: float) -> list[Told]:
         """This delivery has come to nothing: the item goes back, or is a dead letter now.
@@ -300,12 +335,13 @@ class Queue:
         """All of it, to be kept."""
         return QueueState(
             [item for _, _, item in sorted(self._ready, key=lambda entry: entry[:2])],
-            [(item, self._return_of(item)) for item in self._out.values()],
+            list(self._out.values()),
             list(self.dead.values()),
             self.unfinished,
             self.shut,
+            self._emptied,
             [(ticket, putter.value, putter.priority, until) for ticket, putter, until in self._putters.state()],
-            [(ticket, until) for ticket, _, until in self._getters.state()],
+            self._getters.state(),
             [(ticket, until) for ticket, _, until in self._joiners.state()],
             self._last_ticket,
             self._last_id,
@@ -315,24 +351,35 @@ class Queue:
         """Be what was kept; for a new queue with the same bounds."""
         for item in state.ready:
             self._make_ready(item)
-        for item, returns in state.out:
-            self._out[item.id] = item
-            if returns is not None:
-                heapq.heappush(self._returns, (returns, item.id, item.deliveries))
+        for out in state.out:
+            self._out[out.item.id] = out
+            self._plan_return(out)
         self.dead = {item.id: item for item in state.dead}
-        self.unfinished, self.shut = state.unfinished, state.shut
+        self.unfinished, self.shut, self._emptied = state.unfinished, state.shut, state.emptied
         for ticket, value, priority, until in state.putters:
             self._putters.stand(ticket, _Putter(value, priority), until)
-        for ticket, until in state.getters:
-            self._getters.stand(ticket, None, until)
+        for ticket, taker, until in state.getters:
+            self._getters.stand(ticket, taker, until)
         for ticket, until in state.joiners:
             self._joiners.stand(ticket, None, until)
         self._last_ticket, self._last_id = state.last_ticket, state.last_id
-        values = [*state.ready, *state.dead, *(item for item, _ in state.out)]
-        self.bytes = sum(len(item.value) for item in values) + sum(len(value) for _, value, _, _ in state.putters)
+        self.bytes = self._bytes_now()
 
-    def _return_of(self, item: Item) -> float | None:
-        return next((when for when, id_, count in self._returns if (id_, count) == (item.id, item.deliveries)), None)
+    def validate(self) -> None:
+        """All that must hold between two calls.
+
+        Raises:
+            AssertionError: something does not.
+        """
+        assert self.bytes == self._bytes_now()
+        ids = [*(item.id for _, _, item in self._ready), *self._out, *self.dead]
+        assert len(ids) == len(set(ids))
+        assert all(0 < id_ <= self._last_id for id_ in ids)
+        assert not (self._getters and self._ready)
+        assert not (self._putters and not self.full)
+        assert not (self.shut and (self._putters or self._getters))
+        assert not (self._emptied and self._ready)
+        assert not (self._joiners and not self.unfinished)
 
     # --- inside ------------------------------------------------------------------------------------------------------
 
@@ -340,9 +387,14 @@ class Queue:
         self._last_ticket += 1
         return self._last_ticket
 
+    def _bytes_now(self) -> int:
+        items = [*(item for _, _, item in self._ready), *(out.item for out in self._out.values()), *self.dead.values()]
+        values = [*(item.value for item in items), *(putter.value for putter in self._putters.values())]
+        return sum(map(cost, values))
+
     def _is_out(self, id_: int, deliveries: int) -> bool:
-        item = self._out.get(id_)
-        return item is not None and item.deliveries == deliveries
+        out = self._out.get(id_)
+        return out is not None and out.item.deliveries == deliveries
 
     def _take(self, ticket: Ticket, value: bytes, priority: float) -> Taken:
         self._last_id += 1
@@ -351,27 +403,38 @@ class Queue:
         return Taken(ticket, self._last_id)
 
     def _make_ready(self, item: Item) -> None:
+        if self._emptied:
+            self.bytes -= cost(item.value)
+            self.unfinished -= min(self.unfinished, 1)
+            return
         first = {"fifo": 0.0, "lifo": 0.0, "priority": item.priority}[self.order]
         heapq.heappush(self._ready, (first, -item.id if self.order == "lifo" else item.id, item))
 
-    def _deliver(self, ticket: Ticket, now: float) -> Delivered:
+    def _deliver(self, ticket: Ticket, taker: str, now: float) -> Delivered:
         item = heapq.heappop(self._ready)[2]
         item = msgspec.structs.replace(item, deliveries=item.deliveries + 1)
-        if self._visible_after_s is not None:
-            self._out[item.id] = item
-            if self._visible_after_s < math.inf:
-                heapq.heappush(self._returns, (now + self._visible_after_s, item.id, item.deliveries))
+        if self._visible_after_s is None:
+            self.bytes -= cost(item.value)
         else:
-            self.bytes -= len(item.value)
+            out = self._out[item.id] = Out(item, now + self._visible_after_s, taker)
+            self._plan_return(out)
         return Delivered(ticket, item)
+
+    def _plan_return(self, out: Out) -> None:
+        if out.until == math.inf:
+            return
+        heapq.heappush(self._returns, (out.until, out.item.id, out.item.deliveries))
+        if len(self._returns) > 2 * len(self._out) + _SPARE:  # most were settled before that
+            self._returns = [entry for entry in self._returns if self._is_out(*entry[1:])]
+            heapq.heapify(self._returns)
 
     def _come_back(self, id_: int, deliveries: int) -> Item:
         if not self._is_out(id_, deliveries):
             raise QueueMisuse(f"delivery {deliveries} of item {id_} is not out")
-        return self._out.pop(id_)
+        return self._out.pop(id_).item
 
     def _put_back(self, item: Item) -> None:
-        if item.deliveries >= self._most_deliveries:
+        if item.deliveries - item.unseen >= self._most_deliveries:
             self.dead[item.id] = item
             self.unfinished -= min(self.unfinished, 1)
         else:
@@ -387,9 +450,14 @@ class Queue:
         told: list[Told] = []
         while True:
             if self._getters and self._ready:
-                told.append(self._deliver(self._getters.serve()[0], now))
+                told.append(self._deliver(*self._getters.serve(), now))
             elif self._putters and not self.full:
                 ticket, putter = self._putters.serve()
                 told.append(self._take(ticket, putter.value, putter.priority))
             else:
                 return told
+
+
+def cost(value: bytes) -> int:
+    """Bytes for which an item of this value counts."""
+    return len(value) + ITEM_BYTES

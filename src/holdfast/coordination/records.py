@@ -6,7 +6,7 @@ the same records give the same state again.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, Literal
 
 import msgspec
 
@@ -80,10 +80,9 @@ class Restored(Record, frozen=True, tag="restored"):
 
 
 class Reserved(Record, frozen=True, tag="reserved"):
-    """Tokens up to this one are flushed to the disk as used; ``after_loss``: none of them may be used again."""
+    """Tokens up to this one are flushed to the disk as used: after a power failure others are given."""
 
     upto: int
-    after_loss: bool = False
 
 
 AnyRecord = Asked | Renewed | Tick | Handed | Ended | Restored | Reserved
@@ -107,7 +106,10 @@ class Effect(msgspec.Struct, frozen=True):
 
 
 class Answer(Effect, frozen=True):
-    """A request is decided: with an answer (``header``), or (``code``) refused."""
+    """A request is decided: with an answer (``header``), or (``code``) refused.
+
+    ``ran``: of a refusal, whether it has been carried out; ``unknown`` where that is not remembered.
+    """
 
     instance: Instance
     number: int
@@ -115,6 +117,7 @@ class Answer(Effect, frozen=True):
     body: bytes = b""
     code: int = 0
     text: str = ""
+    ran: Literal["no", "unknown"] = "no"
 
 
 class LeaseOver(Effect, frozen=True):

@@ -6,11 +6,12 @@ import msgspec
 
 from holdfast.coordination.core import Core
 from holdfast.coordination.leases import Leases
-from holdfast.coordination.locks import Locks, LocksState
+from holdfast.coordination.lock_records import LocksState
+from holdfast.coordination.locks import Locks
 from holdfast.coordination.meetings import Barrier, BarrierState, Condition, Event, EventState
-from holdfast.coordination.queues import Item, Queue, QueueState
+from holdfast.coordination.queues import Queue, QueueState
 from holdfast.coordination.records import Answer
-from holdfast.coordination.sessions import Grant, Object, Pending, Session, Thing
+from holdfast.coordination.sessions import Given, Grant, Lost, Numbers, Object, Pending, Session, Thing, Unseen
 from holdfast.coordination.waiters import Ticket
 from holdfast.wire import coordination as wire
 from holdfast.wire.coordination import ObjectAsked
@@ -33,14 +34,24 @@ class _Session(msgspec.Struct, frozen=True):
     owners: list[str]
     answers: list[_Answer]
     pending: list[Pending]
-    acts: dict[int, tuple[str, Ticket]]
-    granted: dict[int, tuple[str, dict[str, int]]]
-    unseen: dict[int, tuple[str, Item]]
-    out: list[tuple[str, int, int]]
+    acts: dict[str, tuple[int, Ticket]]
+    given: dict[int, Given]
+    unseen: dict[int, Unseen]
+    takes: list[str]
+    let_go: list[int]
+    done: list[tuple[int, int]]
+    lost: dict[str, dict[str, int]]
+
+
+class _Lost(msgspec.Struct, frozen=True):
+    instance: str
+    held: dict[str, dict[str, int]]
+    done: list[tuple[int, int]]
 
 
 class _Object(msgspec.Struct, frozen=True):
     name: str
+    serial: int
     what: ObjectAsked
     principal: str
     opened: list[str]
@@ -55,7 +66,7 @@ class _Snapshot(msgspec.Struct, frozen=True):
     now: float
     reserved: int
     last_ticket: int
-    lost: list[str]
+    lost: list[_Lost]
     locks: LocksState
     leases: list[tuple[str, float, float]]
     sessions: list[_Session]
@@ -75,7 +86,7 @@ def encode(core: Core, grants: dict[str, dict[str, Grant]], reserved: int) -> by
             core.now,
             reserved,
             core.last_ticket,
-            list(core.lost),
+            [_Lost(instance, lost.held, lost.done.ranges()) for instance, lost in core.lost.items()],
             core.locks.state(),
             core.leases.state(),
             [_session(session, core.ttl_s[session.instance]) for session in core.sessions.values()],
@@ -94,16 +105,18 @@ def decode(snapshot: bytes) -> tuple[Core, dict[str, dict[str, Grant]], int]:
     kept = _decode(snapshot)
     core = Core()
     core.now, core.last_ticket = kept.now, kept.last_ticket
-    core.lost = dict.fromkeys(kept.lost)
+    core.lost = {lost.instance: Lost(lost.held, Numbers(lost.done)) for lost in kept.lost}
     core.locks = Locks.restored(kept.locks)
     core.leases = Leases.kept(kept.leases)
     for session in kept.sessions:
         core.sessions[session.instance] = _session_again(session)
         core.ttl_s[session.instance] = session.ttl_s
+        core.answers += len(session.answers)
+        core.queue_bytes += sum(unseen.bytes for unseen in session.unseen.values())
         for pending in session.pending:
             core.waits[pending.place, pending.ticket] = (session.instance, pending.number)
     for each in kept.objects:
-        found = core.objects[each.name] = Object(each.name, each.what, each.principal, _thing(each))
+        found = core.objects[each.name] = Object(each.name, each.serial, each.what, each.principal, _thing(each))
         found.opened, found.users = set(each.opened), set(each.users)
         if isinstance(found.thing, Queue):
             core.queue_bytes += found.thing.bytes
@@ -123,7 +136,7 @@ def _session(session: Session, ttl_s: float) -> _Session:
                 answer.number,
                 type(answer.header).__name__ if answer.header is not None else "",
                 msgspec.Raw(_encode(answer.header)),
-                answer.body,
+                b"" if answer.number in session.unseen else answer.body,
                 answer.code,
                 answer.text,
             )
@@ -131,9 +144,12 @@ def _session(session: Session, ttl_s: float) -> _Session:
         ],
         list(session.pending.values()),
         session.acts,
-        session.granted,
+        session.given,
         session.unseen,
-        [(name, item, delivery) for (name, item), delivery in session.out.items()],
+        sorted(session.takes),
+        sorted(session.let_go),
+        session.done.ranges(),
+        session.lost,
     )
 
 
@@ -141,10 +157,13 @@ def _session_again(kept: _Session) -> Session:
     session = Session(kept.instance, kept.principal, set(kept.opened), set(kept.owners))
     for each in kept.answers:
         header = msgspec.msgpack.decode(each.header, type=_HEADERS[each.kind]) if each.kind else None
-        session.answers[each.number] = Answer(kept.instance, each.number, header, each.body, each.code, each.text)
+        unseen = kept.unseen.get(each.number)
+        body = each.body if unseen is None else unseen.item.value
+        session.answers[each.number] = Answer(kept.instance, each.number, header, body, each.code, each.text)
     session.pending = {pending.number: pending for pending in kept.pending}
-    session.acts, session.granted, session.unseen = kept.acts, kept.granted, kept.unseen
-    session.out = {(name, item): delivery for name, item, delivery in kept.out}
+    session.acts, session.given, session.unseen = kept.acts, kept.given, kept.unseen
+    session.takes, session.let_go = set(kept.takes), set(kept.let_go)
+    session.done, session.lost = Numbers(kept.done), kept.lost
     return session
 
 
@@ -152,6 +171,7 @@ def _object(found: Object) -> _Object:
     thing = found.thing
     return _Object(
         found.name,
+        found.serial,
         found.what,
         found.principal,
         sorted(found.opened),

@@ -19,10 +19,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from holdfast.coordination import records, snapshots
-from holdfast.coordination.core import LOST, OBJECTS, PENDING, UNSEEN, Core, Refusal, comparable
+import msgspec
+
+from holdfast.coordination import invariants, looking, records, snapshots
+from holdfast.coordination.core import ANSWERS, OBJECTS, UNSEEN, Core, Refusal, comparable
 from holdfast.coordination.holding import HoldingRoom
-from holdfast.coordination.locks import Spec
+from holdfast.coordination.lock_records import Spec
 from holdfast.coordination.meeting import MeetingRoom
 from holdfast.coordination.meetings import Barrier, Condition, Event
 from holdfast.coordination.queueing import QueueRoom
@@ -41,21 +43,21 @@ from holdfast.coordination.records import (
     Restored,
     Tick,
 )
-from holdfast.coordination.sessions import LOCKS, Object, Pending, Session, Thing, describe
+from holdfast.coordination.sessions import LOCKS, Lost, Object, Pending, Session, Thing, describe
 from holdfast.wire.codes import ErrorCode
 from holdfast.wire.coordination import (
     Acquire,
+    AcquireAnswer,
     Await,
+    AwaitAnswer,
     Drop,
     Flag,
     Join,
-    LeaseInfo,
     Leases,
     LeasesAnswer,
     Meet,
     Notify,
     NumberedAnswer,
-    ObjectAsked,
     ObjectState,
     ObjectStateAnswer,
     Open,
@@ -124,8 +126,11 @@ class Space:
         core.now = now
         effects: list[Effect] = []
         core.effects = effects
-        self._time(now)
+        if type(record) is not Restored:
+            self._time(now)
         self._records[type(record)](record)
+        self._tidy()
+        self._time(now)
         core.effects = []
         return effects
 
@@ -143,7 +148,7 @@ class Space:
         """Be what ``snapshot`` was taken of."""
         core, grants, self.reserved = snapshots.decode(snapshot)
         self._begin(core)
-        self._holding.grants = grants
+        self._holding.restore(grants)
 
     # --- looking -----------------------------------------------------------------------------------------------------
 
@@ -167,10 +172,6 @@ class Space:
     def has_clients(self) -> bool:
         """Whether there is any session."""
         return bool(self._core.sessions)
-
-    def is_lost(self, instance: Instance) -> bool:
-        """Whether it had one that held something and is over."""
-        return instance in self._core.lost
 
     def holds(self, instance: Instance, owner: int, names: Iterable[str]) -> int | None:
         """The greatest token of what this owner holds of these names; None: it does not hold them all."""
@@ -208,102 +209,55 @@ class Space:
     @property
     def counts(self) -> dict[str, int]:
         """How much there is of everything."""
-        core = self._core
-        queues = [found.thing for found in core.objects.values() if isinstance(found.thing, Queue)]
-        return {
-            "objects": len(core.objects),
-            "sessions": len(core.sessions),
-            "waiting": len(core.waits),
-            "held": sum(map(len, self._holding.grants.values())),
-            "items": sum(queue.qsize() + queue.out for queue in queues),
-            "queue_bytes": core.queue_bytes,
-        }
+        return looking.counts(self._core, self._holding)
 
     def look(self, request: ObjectState | Leases, now: float) -> ObjectStateAnswer | LeasesAnswer:
-        """Answer a request that changes nothing.
+        """Answer a request that changes nothing. What would not fit into one answer is left out.
 
         Raises:
             Refusal: no such object.
         """
         if isinstance(request, Leases):
-            return LeasesAnswer(tuple(self._leases(request.name, now)))
-        found = self._core.objects.get(request.name)
-        if found is None:
-            raise Refusal(ErrorCode.NOT_FOUND, f"{request.name!r} is not open")
-        return self._state(found)
-
-    def _state(self, found: Object) -> ObjectStateAnswer:
-        locks, name, kind, thing = self._core.locks, found.name, found.what.kind, found.thing
-        if kind in LOCKS:
-            held = {self._holding.name_of(owner): units for owner, units in locks.holders(name).items()}
-            return ObjectStateAnswer(kind, free=locks.value(name), held=held, waiting=len(locks.waiting(name)))
-        if isinstance(thing, Event):
-            return ObjectStateAnswer(kind, is_set=thing.is_set, waiting=thing.waiting)
-        if isinstance(thing, Condition):
-            return ObjectStateAnswer(kind, waiting=thing.waiting)
-        if isinstance(thing, Barrier):
-            return ObjectStateAnswer(kind, waiting=thing.waiting, parties=thing.parties, broken=thing.broken)
-        assert isinstance(thing, Queue)
-        return ObjectStateAnswer(
-            kind,
-            waiting=thing.waiting,
-            size=thing.qsize(),
-            maxsize=thing.maxsize,
-            out=thing.out,
-            unfinished=thing.unfinished,
-            dead=len(thing.dead),
-            shut=thing.shut,
-        )
-
-    def _leases(self, name: str | None, now: float) -> Iterable[LeaseInfo]:
-        core = self._core
-        for owner, grants in self._holding.grants.items():
-            session = core.sessions.get(owner.partition("/")[0])
-            for held, grant in grants.items():
-                if name in (None, held):
-                    yield LeaseInfo(
-                        held,
-                        core.objects[held].what.kind,
-                        self._holding.name_of(owner),
-                        session.principal if session else "",
-                        core.locks.held(owner, held),
-                        token=grant.token,
-                        left_s=core.leases.left_s(session.instance, now=now) if session else None,
-                    )
-        for session in core.sessions.values():
-            left_s = core.leases.left_s(session.instance, now=now)
-            for pending in session.pending.values():
-                request = pending.request
-                number = getattr(request, "owner", None)
-                owner = self._holding.name_of(f"{session.instance}/{number}") if number is not None else ""
-                units = request.units if isinstance(request, Acquire) else {getattr(request, "name", ""): 1}
-                for wanted, count in units.items():
-                    if name in (None, wanted):
-                        kind = core.objects[wanted].what.kind
-                        owner = owner or f"{session.principal} ({session.instance[:6]})"
-                        yield LeaseInfo(wanted, kind, owner, session.principal, count, waiting=True, left_s=left_s)
+            return looking.leases(self._core, self._holding, request.name, now)
+        return looking.state(self._core, self._holding, request.name)
 
     # --- records -----------------------------------------------------------------------------------------------------
 
     def _asked(self, record: Asked) -> None:
         core, request = self._core, record.request
-        session = core.heard_of(record.instance, record.principal)
-        for number in request.seen:
-            session.answers.pop(number, None)
-            session.unseen.pop(number, None)
-            session.granted.pop(number, None)
-        if request.number in session.answers or request.number in session.pending:
-            return
+        number = request.number
         try:
-            if len(session.answers) >= UNSEEN:
-                raise Refusal(
-                    ErrorCode.QUOTA, f"{UNSEEN} answers to this client are kept, and it has said to have seen none"
+            session = core.heard_of(record.instance, record.principal)
+            for seen in request.seen:
+                self._seen(session, seen)
+            if number in session.answers or number in session.pending:
+                return
+            if number in session.done:
+                text = f"request {number} is over, and its answer is not kept"
+                core.effects.append(
+                    Answer(record.instance, number, code=ErrorCode.LEASE_LOST, text=text, ran="unknown")
                 )
-            if len(core.waits) >= PENDING:
-                raise Refusal(ErrorCode.QUOTA, f"{PENDING} requests wait at this agent, which is the limit (PENDING)")
+                return
+            if len(session.answers) >= UNSEEN or core.answers >= ANSWERS:
+                text = f"{UNSEEN} answers are kept for a client, {ANSWERS} for all, until they say to have seen them"
+                raise Refusal(ErrorCode.QUOTA, text, final=False)
+            if request.seen:
+                request = msgspec.structs.replace(request, seen=())
             self._requests[type(request)](session, request, record.body)
         except Refusal as refusal:
-            core.refuse(session, request.number, refusal.code, str(refusal))
+            if refusal.final:
+                core.refuse(session, number, refusal.code, str(refusal))
+            else:
+                core.effects.append(Answer(record.instance, number, code=refusal.code, text=str(refusal)))
+
+    def _seen(self, session: Session, number: int) -> None:
+        """This answer has come to the client."""
+        if number in session.pending:
+            return
+        self._core.forget_answer(session, number)
+        self._queueing.seen(session, number)
+        session.given.pop(number, None)
+        session.let_go.discard(number)
 
     def _renewed(self, record: Renewed) -> None:
         if record.instance in self._core.sessions:
@@ -313,8 +267,8 @@ class Space:
         self._holding.hand(f"{record.instance}/{record.owner}", record.names, f"job:{record.job}")
 
     def _ended(self, record: Ended) -> None:
-        for name in self._holding.end(None, f"job:{record.job}"):
-            self._core.forget_if_idle(name)
+        _, told = self._holding.end([f"job:{record.job}"])
+        self._holding.told(told)
 
     def _restored(self, _record: Restored) -> None:
         self._core.leases.restored(now=self._core.now)
@@ -337,6 +291,7 @@ class Space:
             self._holding.told(core.locks.handle_timeout(now))
         while (due := core.next_due()) is not None and due[0] <= now:
             self._timeout(core.objects[due[1]])
+        self._tidy()
 
     def _timeout(self, found: Object) -> None:
         now, thing = self._core.now, found.thing
@@ -348,36 +303,52 @@ class Space:
             self._meeting.said(found, thing.handle_timeout(now))
         elif isinstance(thing, Queue):
             self._queueing.timeout(found, thing)
-        self._core.watch(found)
 
     def _end(self, session: Session) -> None:
-        """A client is not there any more."""
+        """A client is not there any more: all that it waits for is over first, so that nothing goes to it any more."""
         core, instance = self._core, session.instance
-        while session.pending:  # one that leaves may let another one of the same client to the front
-            self._leave(session, next(iter(session.pending)))
-        names = [name for owner in sorted(session.owners) for name in self._holding.end(None, owner)]
-        for name, item in session.unseen.values():
-            session.out.pop((name, item.id), None)
-            self._queueing.undo(name, item)
-        for (name, item_id), delivery in session.out.items():
-            self._queueing.come_back(name, item_id, delivery)
-        for name, ticket in session.acts.values():
-            barrier = core.objects[name].thing if name in core.objects else None
-            if isinstance(barrier, Barrier):
-                self._meeting.said(core.objects[name], barrier.withdraw(ticket))
-        core.effects[:] = [each for each in core.effects if not isinstance(each, Answer) or each.instance != instance]
-        del core.sessions[instance]
-        core.ttl_s.pop(instance, None)
+        waiting = list(session.pending.values())
+        for pending in waiting:
+            core.gone(session, pending)
+        lost, told = self._holding.end(sorted(session.owners))
+        self._leave(waiting)
+        self._holding.told(told)
+        for number in list(session.unseen):
+            if self._queueing.undo(session, number):
+                session.answers.pop(number)
+                core.answers -= 1
+        for name in sorted(session.takes):
+            self._queueing.give_up(name, instance)
+        for name, (_, ticket) in session.acts.items():
+            self._meeting.withdraw(name, ticket)
+        for pending in waiting:
+            self._holding.left(session, pending)
+        for given in session.given.values():
+            self._holding.pass_on(given.condition)
+        for number, answer in session.answers.items():
+            if not isinstance(answer.header, AcquireAnswer):  # it has been given back: it may be asked again
+                session.done.add(number)
         for name in sorted(session.opened):
-            found = core.objects.get(name)
-            if found is not None:
-                found.opened.discard(instance)
-                core.forget_if_idle(name)
-        if names:
-            core.lost[instance] = None
-            while len(core.lost) > LOST:
-                del core.lost[next(iter(core.lost))]
+            core.close_for(session, core.objects[name])
+        core.end(session, Lost(lost, session.done))
+        if lost:
+            names = dict.fromkeys(name for units in lost.values() for name in units)
             core.effects.append(LeaseOver(instance, session.principal, tuple(names)))
+
+    def _leave(self, waiting: Iterable[Pending]) -> None:
+        """These wait no longer, all in one step; the core knows already."""
+        told = self._holding.leave(waiting)
+        for pending in waiting:
+            if not pending.place:
+                continue
+            found = self._core.objects[pending.place]
+            if isinstance(found.thing, Barrier):
+                self._meeting.said(found, found.thing.withdraw(pending.ticket))
+            elif isinstance(found.thing, Queue):
+                self._queueing.withdraw(found, found.thing, pending.ticket)
+            elif found.thing is not None:
+                found.thing.withdraw(pending.ticket)
+        self._holding.told(told)
 
     # --- names -------------------------------------------------------------------------------------------------------
 
@@ -389,26 +360,28 @@ class Space:
         made = found is None
         if found is None:
             if len(core.objects) >= OBJECTS:
-                raise Refusal(ErrorCode.QUOTA, f"there are {OBJECTS} shared objects, which is the limit (OBJECTS)")
-            found = core.objects[name] = Object(name, what, session.principal, self._thing(session, name, what))
+                text = f"there are {OBJECTS} shared objects, which is the limit (OBJECTS)"
+                raise Refusal(ErrorCode.QUOTA, text, final=False)
+            thing = self._thing(session, request)
+            found = core.objects[name] = Object(name, core.fresh_ticket(), what, session.principal, thing)
         core.open_for(session, found)
-        core.lost.pop(session.instance, None)
         core.answer(session, request.number, OpenAnswer(made))
 
-    def _thing(self, session: Session, name: str, what: ObjectAsked) -> Thing:
+    def _thing(self, session: Session, request: Open) -> Thing:
         """What is to stand behind a new name.
 
         Raises:
             Refusal: it cannot be as asked.
         """
+        what = request.what
         try:
             if what.kind in LOCKS:
-                self._core.locks.open(name, Spec(what.kind, what.units))
+                self._core.locks.open(request.name, Spec(what.kind, what.units))
                 return None
             if what.kind == "condition":
                 if what.lock is None:
                     raise Refusal(ErrorCode.INVALID, "a condition needs the name of its lock")
-                self._core.named(session, what.lock, "lock", "rlock").users.add(name)
+                self._core.named(session, what.lock, "lock", "rlock").users.add(request.name)
                 return Condition()
             if what.kind == "event":
                 return Event()
@@ -424,78 +397,80 @@ class Space:
         core.answer(session, request.number, NumberedAnswer(ok=found is not None))
         if found is None:
             return
-        session.opened.discard(request.name)
-        found.opened.discard(session.instance)
-        if not request.forget:
-            core.forget_if_idle(request.name)
-            return
-        for name in [*sorted(found.users), request.name]:
-            self._forget(core.objects[name])
+        core.close_for(session, found)
+        if request.forget:
+            for name in [*sorted(found.users), request.name]:
+                self._forget(core.objects[name])
+
+    def _tidy(self) -> None:
+        """Forget what nobody needs any more."""
+        core = self._core
+        while core.idle:
+            name = next(iter(core.idle))
+            del core.idle[name]
+            found = core.objects.get(name)
+            if found is not None and core.is_idle(found):
+                self._forget(found)
 
     def _forget(self, found: Object) -> None:
-        """It goes with all that it holds; who waits for it is told."""
+        """It goes with all that it holds; who waits for it is told. No condition uses it."""
         core, name = self._core, found.name
-        waiting = [
-            (session, number)
-            for session in core.sessions.values()
-            for number, pending in session.pending.items()
-            if pending.place == name or (isinstance(pending.request, Acquire) and name in pending.request.units)
-        ]
-        for session, number in waiting:
-            self._leave(session, number)
-            core.refuse(session, number, ErrorCode.NOT_FOUND, f"{name!r} was forgotten")
-        for owner in list(core.locks.holders(name)) if found.thing is None else ():
-            self._holding.lose(owner, name)
-        for session in core.sessions.values():
-            session.opened.discard(name)
+        waiting: list[tuple[Session, Pending]] = []
+        if core.locks.waiting(name) if found.thing is None else found.thing.waiting or isinstance(found.thing, Barrier):
+            waiting = [
+                (session, pending)
+                for session in core.sessions.values()
+                for pending in session.pending.values()
+                if name in pending.names()
+            ]
+        for session, pending in waiting:
+            core.gone(session, pending)
+            core.refuse(session, pending.number, ErrorCode.NOT_FOUND, f"{name!r} was forgotten")
+        self._leave([pending for _, pending in waiting])
+        for session, pending in waiting:
+            self._holding.left(session, pending)
+        if found.thing is None:
+            self._holding.lose(name)
+        for instance in found.opened:
+            core.sessions[instance].opened.discard(name)
         core.remove(found)
 
     def _withdraw(self, session: Session, request: Withdraw, _body: bytes) -> None:
-        core = self._core
-        pending = session.pending.get(request.of)
-        answer = session.answers.pop(request.of, None)
-        if pending is not None and isinstance(pending.request, Await):
-            condition = core.objects[pending.request.name]
-            if pending.place:  # it stops waiting, but has to hold the lock again before anything else
+        """Of an AWAIT: it waits no more to be notified, but still ends with its lock held; withdrawn again, it ends."""
+        core, number = self._core, request.of
+        pending = session.pending.get(number)
+        answer = session.answers.get(number)
+        given_up = True
+        if isinstance(pending.request if pending else answer and answer.header, (Await, AwaitAnswer)):
+            given_up = number in session.let_go
+            session.let_go.add(number)
+        if not given_up:
+            if pending is not None and pending.place:
+                condition = core.objects[pending.place]
                 assert isinstance(condition.thing, Condition)
                 condition.thing.withdraw(pending.ticket)
                 self._holding.woken(condition, [pending.ticket], notified=False)
             core.answer(session, request.number, NumberedAnswer(ok=False))
             return
+        session.let_go.discard(number)
+        undone = pending is not None
         if pending is not None:
-            self._leave(session, request.of)
+            core.gone(session, pending)
+            self._leave([pending])
+            self._holding.left(session, pending)
         elif answer is not None:
-            self._undo(session, request.of)
-        core.answer(session, request.number, NumberedAnswer(ok=pending is not None or answer is not None))
+            undone = self._undo(session, number)
+        core.forget_answer(session, number)
+        core.answer(session, request.number, NumberedAnswer(ok=undone))
 
-    def _undo(self, session: Session, number: int) -> None:
-        """Nobody has seen this answer: what it gave is given back."""
-        taken = session.unseen.pop(number, None)
-        if taken is not None:
-            session.out.pop((taken[0], taken[1].id), None)
-            self._queueing.undo(*taken)
-        self._holding.undo(session, number)
-        acting = session.acts.pop(number, None)
-        if acting is not None and acting[0] in self._core.objects:
-            barrier = self._core.objects[acting[0]]
-            assert isinstance(barrier.thing, Barrier)
-            self._meeting.said(barrier, barrier.thing.withdraw(acting[1]))
-
-    def _leave(self, session: Session, number: int) -> None:
-        """A request waits no longer and gets no answer."""
-        core = self._core
-        pending = session.pending.pop(number)
-        del core.waits[pending.place, pending.ticket]
-        if not pending.place:
-            self._holding.told(core.locks.withdraw(pending.ticket))
-            return
-        found = core.objects[pending.place]
-        if isinstance(found.thing, Barrier):
-            self._meeting.said(found, found.thing.withdraw(pending.ticket))
-        elif isinstance(found.thing, Queue):
-            self._queueing.withdraw(found, found.thing, pending.ticket)
-        elif found.thing is not None:
-            found.thing.withdraw(pending.ticket)
+    def _undo(self, session: Session, number: int) -> bool:
+        """Nobody has seen this answer: what it gave is given back; whether it gave anything."""
+        undone = self._queueing.undo(session, number) or self._holding.undo(session, number)
+        for name, (acting, ticket) in list(session.acts.items()):
+            if acting == number:
+                del session.acts[name]
+                undone = self._meeting.withdraw(name, ticket)
+        return undone
 
     # --- for tests ---------------------------------------------------------------------------------------------------
 
@@ -505,28 +480,4 @@ class Space:
         Raises:
             AssertionError: something does not.
         """
-        core = self._core
-        core.locks.validate()
-        for (place, ticket), (instance, number) in core.waits.items():
-            pending = core.sessions[instance].pending[number]
-            assert (pending.place, pending.ticket) == (place, ticket)
-        assert len(core.waits) == sum(len(session.pending) for session in core.sessions.values())
-        for owner, grants in self._holding.grants.items():
-            assert grants
-            assert owner.startswith("job:") or owner in core.sessions[owner.partition("/")[0]].owners
-            for name in grants:
-                assert core.locks.held(owner, name), (owner, name)
-        for name, found in core.objects.items():
-            assert name == found.name
-            assert (found.thing is None) == (found.what.kind in LOCKS)
-            if found.thing is None:
-                holders = core.locks.holders(name)
-                assert all(name in self._holding.grants.get(owner, {}) for owner in holders), holders
-            for instance in found.opened:
-                assert name in core.sessions[instance].opened
-        for session in core.sessions.values():
-            assert session.opened <= core.objects.keys()
-            assert not session.answers.keys() & session.pending.keys()
-            assert session.instance in core.leases
-        queues = [found.thing for found in core.objects.values() if isinstance(found.thing, Queue)]
-        assert core.queue_bytes == sum(queue.bytes for queue in queues)
+        invariants.check(self._core, self._holding)

@@ -5,10 +5,13 @@ from __future__ import annotations
 import heapq
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 T = TypeVar("T")
 Ticket = int
+
+_SPARE: Final = 64
+"""Limits of tickets that have left: so many, and as many as there are tickets, are kept before they are swept out."""
 
 
 class Line(Generic[T]):
@@ -21,8 +24,12 @@ class Line(Generic[T]):
     def stand(self, ticket: Ticket, what: T, until: float | None = None) -> None:
         """Join the end; ``until``: when to give up (None: never). A ticket stands in line once."""
         self._waiting[ticket] = what
-        if until is not None:
-            heapq.heappush(self._limits, (until, ticket))
+        if until is None:
+            return
+        heapq.heappush(self._limits, (until, ticket))
+        if len(self._limits) > 2 * len(self._waiting) + _SPARE:  # most of those with a limit have left before it
+            self._limits = [limit for limit in self._limits if limit[1] in self._waiting]
+            heapq.heapify(self._limits)
 
     def leave(self, ticket: Ticket) -> T | None:
         """Wait no longer; None for who does not stand here."""
