@@ -98,7 +98,7 @@ def test_arguments_go_as_they_are(host: sync.Host) -> None:
     with host.executor(1, results="pickle") as pool:
         assert pool.submit(keywords, 1, self=2, fn=3).result(LIMIT_S) == ((1,), {"self": 2, "fn": 3})
         with pytest.raises(TypeError):
-            pool.submit(fn=keywords, arg=1)  # type: ignore[call-arg]
+            pool.submit(fn=keywords, arg=1)  # type: ignore[call-overload]
 
 
 def test_a_map_is_handed_over_before_it_is_looked_at(host: sync.Host) -> None:
@@ -194,7 +194,7 @@ def test_after_shutdown_nothing_is_taken(host: sync.Host) -> None:
     with pytest.raises(RuntimeError):
         pool.map(double, [1])
     with pytest.raises(RuntimeError):
-        pool.submit(double, Unpicklable())  # type: ignore[arg-type]
+        pool.submit(double, Unpicklable())  # type: ignore[call-overload]
 
 
 def test_shutdown_without_waiting_lets_calls_end(host: sync.Host) -> None:
@@ -247,7 +247,7 @@ def test_neither_arguments_nor_results_are_kept_alive(host: sync.Host) -> None:
 
 def test_what_cannot_be_sent_is_told_at_once_by_its_future(host: sync.Host) -> None:
     with host.executor(1) as pool:
-        future: Any = pool.submit(double, Unpicklable())  # type: ignore[arg-type]
+        future: Any = pool.submit(double, Unpicklable())  # type: ignore[call-overload]
         assert future.done()
         with pytest.raises(CallRefused, match=r"args\[0\]"):
             future.result()
@@ -267,7 +267,7 @@ def test_without_the_same_python_only_names_and_plain_values_are_sent(served: So
         with pytest.raises(CallRefused, match=r"workers of unix://.* run 3\.2"):
             pool.submit(lambda: 1).result(0)
         with pytest.raises(CallRefused, match="must be pickled"):
-            pool.submit(double, Thing()).result(0)  # type: ignore[arg-type]
+            pool.submit(double, Thing()).result(0)  # type: ignore[call-overload]
         with pytest.raises(CallRefused, match="results must be pickled"):
             host.executor(1, results="pickle")
 
@@ -391,7 +391,7 @@ def test_awaited_calls_and_maps(served: SocketAgent) -> None:
             with pytest.raises(KeyError):
                 await pool.run(fail, "x")
             with pytest.raises(CallRefused):
-                await pool.run(double, Unpicklable())  # type: ignore[arg-type]
+                await pool.run(double, Unpicklable())  # type: ignore[call-overload]
             with pytest.raises(RuntimeError, match="StopIteration"):
                 await pool.run(stop_iterating)
             assert await pool.options(timeout=5).run(double, 5) == 10

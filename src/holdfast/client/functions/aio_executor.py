@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from functools import partial
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, ParamSpec, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Final, ParamSpec, Self, TypeVar, overload
 
 from holdfast.client.functions import ends
 from holdfast.client.functions.code import told
@@ -156,7 +156,11 @@ class Executor:
         self._yard = LoopYard(connection, coder, run, settings)
         self._limit_s = check_limit(settings.timeout)
 
-    async def run(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+    @overload
+    async def run(self, fn: Callable[P, Coroutine[Any, Any, T]], /, *args: P.args, **kwargs: P.kwargs) -> T: ...
+    @overload
+    async def run(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T: ...
+    async def run(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
         """Have ``fn(*args, **kwargs)`` called by a worker, and give its result.
 
         Raises:
@@ -165,7 +169,11 @@ class Executor:
         """
         return await self.submit(fn, *args, **kwargs)
 
-    def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+    @overload
+    def submit(self, fn: Callable[P, Coroutine[Any, Any, T]], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]: ...
+    @overload
+    def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]: ...
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         """Have ``fn(*args, **kwargs)`` called by a worker; its future can be awaited.
 
         Raises:
@@ -174,7 +182,17 @@ class Executor:
         """
         return self._submit(fn, args, kwargs, self._limit_s, None)
 
-    def map(self, fn: Callable[..., T], *iterables: Iterable[Any], timeout: float | None = None) -> AsyncIterator[T]:
+    @overload
+    def map(
+        self, fn: Callable[..., Coroutine[Any, Any, T]], *iterables: Iterable[Any], timeout: float | None = None
+    ) -> AsyncIterator[T]: ...
+    @overload
+    def map(
+        self, fn: Callable[..., T], *iterables: Iterable[Any], timeout: float | None = None
+    ) -> AsyncIterator[T]: ...
+    def map(
+        self, fn: Callable[..., Any], *iterables: Iterable[Any], timeout: float | None = None
+    ) -> AsyncIterator[Any]:
         """As ``map(fn, *iterables)``, called by the workers; results come in order.
 
         All calls are handed over before this returns.
@@ -266,15 +284,33 @@ class CallOptions:
         self._limit_s = limit_s
         self._on_progress = on_progress
 
-    async def run(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+    @overload
+    async def run(self, fn: Callable[P, Coroutine[Any, Any, T]], /, *args: P.args, **kwargs: P.kwargs) -> T: ...
+    @overload
+    async def run(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T: ...
+    async def run(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
         """As ``Executor.run``."""
         return await self.submit(fn, *args, **kwargs)
 
-    def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+    @overload
+    def submit(self, fn: Callable[P, Coroutine[Any, Any, T]], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]: ...
+    @overload
+    def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]: ...
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         """As ``Executor.submit``."""
         return self._executor._submit(fn, args, kwargs, self._limit_s, self._on_progress)
 
-    def map(self, fn: Callable[..., T], *iterables: Iterable[Any], timeout: float | None = None) -> AsyncIterator[T]:
+    @overload
+    def map(
+        self, fn: Callable[..., Coroutine[Any, Any, T]], *iterables: Iterable[Any], timeout: float | None = None
+    ) -> AsyncIterator[T]: ...
+    @overload
+    def map(
+        self, fn: Callable[..., T], *iterables: Iterable[Any], timeout: float | None = None
+    ) -> AsyncIterator[T]: ...
+    def map(
+        self, fn: Callable[..., Any], *iterables: Iterable[Any], timeout: float | None = None
+    ) -> AsyncIterator[Any]:
         """As ``Executor.map``; nobody is told of progress there."""
         return self._executor._map(fn, iterables, timeout, self._limit_s)
 
