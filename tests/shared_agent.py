@@ -60,7 +60,6 @@ class SharingConnection(AgentConnection):
     def _request(self, stream: int, request: m.AnyRequest, body: bytes) -> None:
         agent, instance = self.agent, self.instance
         if isinstance(request, m.Numbered):
-            agent.requests.append(request)
             agent.streams[instance, request.number] = (self, stream)
             known = agent.space.known(instance, request.number)
             if isinstance(known, Answer):

@@ -65,7 +65,7 @@ class Handle:
 
     async def state(self) -> ObjectStateAnswer:
         """What the object is and holds now, as its host has it."""
-        await self._desk.use(self.name, self._what)
+        await self._use()
         return await self._desk.connection.call(calls.object_state(self.name))
 
     async def _seen(self, what: str) -> Any:
@@ -75,7 +75,12 @@ class Handle:
     def _desk(self) -> Desk:
         return self._place.desk()
 
+    async def _use(self) -> None:
+        """Have it open, as what it is here."""
+        await self._desk.use(self.name, self._what)
+
     async def _ask(self, ask: asks.Ask[Any]) -> Any:
+        await self._use()
         return await self._desk.ask_about(self.name, self._what, ask)
 
     def __repr__(self) -> str:
@@ -331,7 +336,6 @@ class Condition(Handle):
         Raises:
             NotHeld: the lock is not held; also a ``RuntimeError``.
         """
-        await self._desk.use(self.lock.name, self.lock._what)
         answer = await self._ask(asks.wait_notified(owner(), self.name, timeout_s=timeout, label=label()))
         notified: bool = answer[0]
         return notified
@@ -370,8 +374,11 @@ class Condition(Handle):
         """
         await self._notify(None)
 
+    async def _use(self) -> None:
+        await self.lock._use()
+        await super()._use()
+
     async def _notify(self, n: int | None) -> None:
-        await self._desk.use(self.lock.name, self.lock._what)
         await self._ask(asks.notify(owner(), self.name, n))
 
     async def __aenter__(self) -> bool:

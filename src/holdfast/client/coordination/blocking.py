@@ -48,14 +48,19 @@ class Handle:
 
     def state(self) -> ObjectStateAnswer:
         """What the object is and holds now, as its host has it."""
-        self._desk.use(self.name, self._what)
+        self._use()
         return self._desk.connection.call(calls.object_state(self.name))
 
     @property
     def _desk(self) -> Desk:
         return self._place.desk()
 
+    def _use(self) -> None:
+        """Have it open, as what it is here."""
+        self._desk.use(self.name, self._what)
+
     def _ask(self, ask: asks.Ask[Any]) -> Any:
+        self._use()
         return self._desk.ask_about(self.name, self._what, ask)
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -362,7 +367,6 @@ class Condition(Handle):
         Raises:
             NotHeld: the lock is not held; also a ``RuntimeError``.
         """
-        self._desk.use(self.lock.name, self.lock._what)
         notified: bool = self._ask(asks.wait_notified(owner(), self.name, timeout_s=timeout, label=label()))[0]
         return notified
 
@@ -400,8 +404,11 @@ class Condition(Handle):
         """
         self._notify(None)
 
+    def _use(self) -> None:
+        self.lock._use()
+        super()._use()
+
     def _notify(self, n: int | None) -> None:
-        self._desk.use(self.lock.name, self.lock._what)
         self._ask(asks.notify(owner(), self.name, n))
 
     def __enter__(self) -> bool:

@@ -95,7 +95,7 @@ class DeskBase(Generic[C]):
         except IndexError:
             return  # another thread was faster
         if name in self.ledger.opened:
-            self.ledger.opened.discard(name)
+            del self.ledger.opened[name]
             self._send(asks.drop(name))
 
     def _lost(self, lost: list[Holding]) -> None:

@@ -69,9 +69,9 @@ class Desk(DeskBase["Connection"]):
 
     async def use(self, name: str, what: ObjectAsked) -> None:
         """Have an object open."""
-        if name not in self.ledger.opened:
+        if self.ledger.opened.get(name) != what:
             await self.ask(asks.open_object(name, what))
-            self.ledger.opened.add(name)
+            self.ledger.opened[name] = what
             if self._keeper is None:
                 self._keeper = asyncio.get_running_loop().create_task(
                     self._keep_lease(), name=f"holdfast lease {self.connection.address}"
@@ -83,7 +83,7 @@ class Desk(DeskBase["Connection"]):
         try:
             return await self.ask(ask)
         except NotFound:
-            self.ledger.opened.discard(name)
+            self.ledger.opened.pop(name, None)
             await self.use(name, what)
             return await self.ask(ask)
 

@@ -71,9 +71,9 @@ class Desk(DeskBase["Connection"]):
 
     def use(self, name: str, what: ObjectAsked) -> None:
         """Have an object open."""
-        if name not in self.ledger.opened:
+        if self.ledger.opened.get(name) != what:
             self.ask(asks.open_object(name, what))
-            self.ledger.opened.add(name)
+            self.ledger.opened[name] = what
             self._keep()
 
     def ask_about(self, name: str, what: ObjectAsked, ask: Ask[T]) -> T:
@@ -82,7 +82,7 @@ class Desk(DeskBase["Connection"]):
         try:
             return self.ask(ask)
         except NotFound:
-            self.ledger.opened.discard(name)
+            self.ledger.opened.pop(name, None)
             self.use(name, what)
             return self.ask(ask)
 

@@ -16,7 +16,7 @@ import msgspec
 from holdfast.client.coordination.asks import Ask
 from holdfast.coordination.leases import over_for_client_s, renew_after_s
 from holdfast.wire import limits
-from holdfast.wire.messages import Numbered
+from holdfast.wire.messages import Numbered, ObjectAsked
 
 _numbers: Final = itertools.count(1)
 """Numbers of requests, all connections of this process together. They go on after a fork, with another instance."""
@@ -53,7 +53,7 @@ class Ledger:
     def __init__(self, ttl_s: float = limits.LEASE_S) -> None:
         self.ttl_s = ttl_s
         self.held: dict[tuple[int, str], Holding] = {}
-        self.opened: set[str] = set()
+        self.opened: dict[str, ObjectAsked] = {}
         self.dropped: deque[str] = deque()
         self.waiting = 0
         self._seen: deque[int] = deque()
