@@ -5,12 +5,27 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable
-from types import FunctionType
+from types import FunctionType, ModuleType
 
 import pytest
 
 import holdfast
 from holdfast.client import aio, sync
+from holdfast.client.coordination import awaiting, blocking, queues, queues_async
+
+SHARED = {
+    (blocking, awaiting): [
+        "Lock",
+        "RLock",
+        "Semaphore",
+        "BoundedSemaphore",
+        "Condition",
+        "Event",
+        "Barrier",
+        "Together",
+    ],
+    (queues, queues_async): ["Queue", "Item"],
+}
 
 
 def public(kind: type) -> dict[str, object]:
@@ -24,7 +39,15 @@ def words(text: str | None) -> str:
 
 @pytest.mark.parametrize("name", ["Host", "Job", "Stdin"])
 def test_classes_are_twins(name: str) -> None:
-    blocking, awaited = getattr(sync, name), getattr(aio, name)
+    twins(getattr(sync, name), getattr(aio, name))
+
+
+@pytest.mark.parametrize(("faces", "name"), [(faces, name) for faces, names in SHARED.items() for name in names])
+def test_shared_objects_are_twins(faces: tuple[ModuleType, ModuleType], name: str) -> None:
+    twins(getattr(faces[0], name), getattr(faces[1], name))
+
+
+def twins(blocking: type, awaited: type) -> None:
     assert words(blocking.__doc__) == words(awaited.__doc__)
     left, right = public(blocking), public(awaited)
     assert left.keys() == right.keys()
