@@ -44,6 +44,10 @@ _Ts = TypeVarTuple("_Ts")
 OnRefused = Callable[[StorageError], None]
 
 
+class EventFailed(StorageError):
+    """It was written, and the machine could make nothing of it: a mistake of ours."""
+
+
 class Machine(Protocol[_E_co]):
     """Pure and deterministic: the same events in, the same state and effects out."""
 
@@ -283,7 +287,7 @@ class Recorded(Generic[_E]):
         self.events += 1
         self._bytes += len(write.event)
         if effects is None:
-            self._safely(entry.refused, StorageError("a mistake of the agent; its log says more", path=self._name))
+            self._safely(entry.refused, EventFailed("a mistake of the agent; its log says more", path=self._name))
         else:
             for effect in effects:
                 self._safely(self.on_effect, effect)

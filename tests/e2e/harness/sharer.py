@@ -52,8 +52,9 @@ class Sharer:
                 self._greet()
                 break
             except (OSError, ConnectFailed):
+                self.cut()
                 assert time.monotonic() < deadline, f"no agent at {self.path}"
-                time.sleep(0.005)
+                time.sleep(0.01)
         for number in sorted(self._open):
             self._send(number)
 
@@ -84,6 +85,8 @@ class Sharer:
                 raise ConnectionResetError
         while (event := self._link.next_event()) is not None:
             self._take(event)
+        if self._link.phase not in (Phase.PRE, Phase.OPEN):  # the agent goes
+            raise ConnectionResetError
 
     def _take(self, event: LinkEvent) -> None:
         if isinstance(event, (Answered, Failed)):
@@ -115,7 +118,7 @@ class Sharer:
 
     def _send(self, number: int) -> None:
         request, body = self._open[number]
-        if self._socket is None:
+        if self._socket is None or self._link.phase is not Phase.OPEN:
             return
         self._stream_of[self._link.request(request, body)] = number
         self._socket.sendall(self._link.data_to_send())

@@ -221,6 +221,13 @@ def test_a_broken_journal_refuses(world: World, anna: User) -> None:
     assert anna.client.failure(anna.client.ask(c.Renew())).code == ErrorCode.JOURNAL_FAILED
 
 
+def test_a_mistake_of_the_machine_is_told_as_one(world: World, anna: User, monkeypatch: pytest.MonkeyPatch) -> None:
+    anna.open()
+    monkeypatch.setattr(world.shared.space._core, "named", None)
+    failure = anna.client.failure(anna.lock())
+    assert (failure.code, failure.ran) == (ErrorCode.INTERNAL, "unknown")
+
+
 def test_what_a_durable_queue_was_given_is_flushed_before_it_is_answered(world: World, anna: User) -> None:
     anna.open("q", c.ObjectAsked("queue", durable=True, visible_s=60.0))
     anna.open("plain", c.ObjectAsked("queue"))
