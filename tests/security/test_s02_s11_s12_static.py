@@ -1,15 +1,20 @@
-"""S2: names from the wire meet closed tables alone. S11, S12: nothing here opens a pickle.
-
-There are no functions yet, so there is no worker that may open one either; when there is, it is the one exception.
+"""S2: names from the wire meet closed tables alone. S11: an agent opens no pickle, and a client none that it was not
+told to trust. S12: nor does it import anything for a result, or look up what is not there already.
 """
 
 from __future__ import annotations
 
 import ast
 import re
+import subprocess
+import sys
+from types import ModuleType
 
+import msgspec
 import pytest
 
+from holdfast.functions.errors import RemoteError
+from holdfast.functions.raised import Raised, open_error
 from holdfast.wire.messages import AnyRequest
 from holdfast.wire.requests import REQUEST_NAMES
 from tests.security.sources import ROOT, calls, modules
@@ -21,6 +26,7 @@ BY_NAME = {
     "cli/app.py": "the verb, looked up in a table first",
     "cli/config.py": "fields of the settings, from their own list",
     "client/host_entries.py": "fields of an entry, from a constant",
+    "functions/calls.py": "in a worker, the function that its client may run there; in a client, one of its own",
     "jobs/recovery.py": "columns of a decision table in that module",
     "store/memory.py": "tables of the journal's model for tests",
     "transport/tcp.py": "names of socket options, from a table in that place",
@@ -78,8 +84,87 @@ def imports(tree: ast.Module) -> set[str]:
     return found
 
 
-def test_s11_s12_nothing_opens_a_pickle() -> None:
-    assert {path: bad for path, tree in modules() if (bad := imports(tree) & OPENS_OBJECTS)} == {}
+MAY_OPEN = {
+    "functions/pickles.py": "in workers, and in clients for pools whose results they trust",
+    "client/coordination/values.py": "in clients, for queues whose users they trust",
+}
+"""The only modules that can open a pickle."""
+ASK_TO_OPEN = {"functions/calls.py", "functions/raised.py"}
+"""The only modules that use the first one: in functions that are told whether pickles are to be opened."""
+NEVER = ("agent/", "keeper/", "jobs/", "store/", "wire/", "transport/", "coordination/", "cli/")
+"""Rooms that have nothing to do with functions as such; an agent consists of them."""
+
+
+def test_s11_s12_nothing_else_opens_a_pickle() -> None:
+    found = {path for path, tree in modules() if imports(tree) & OPENS_OBJECTS}
+    assert found == set(MAY_OPEN)
+    assert not any(path.startswith(NEVER) for path in MAY_OPEN)
+
+
+def users(module: str) -> set[str]:
+    """Who imports a module of ours, anywhere in its text."""
+    parent, _, name = module.rpartition(".")
+    found = set()
+    for path, tree in modules():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ImportFrom) and (
+                node.module == module or (node.module == parent and any(each.name == name for each in node.names))
+            ):
+                found.add(path)
+    return found
+
+
+def test_s11_s12_what_opens_pickles_is_used_in_two_places() -> None:
+    assert users("holdfast.functions.pickles") == ASK_TO_OPEN
+
+
+def test_s11_an_agent_never_meets_what_opens_them() -> None:
+    for module in ("calls", "raised", "perform", "outcome", "pickles", "single", "worker"):
+        assert not any(path.startswith(NEVER) for path in users(f"holdfast.functions.{module}"))
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import holdfast.agent.app",
+        "import holdfast, holdfast.aio; holdfast.connect, holdfast.progress",
+        "import holdfast.client.functions.executor, holdfast.client.functions.aio_executor",
+        "import holdfast.functions.worker, holdfast.functions.in_order, holdfast.functions.single",
+    ],
+)
+def test_s11_nothing_loads_pickle_before_it_is_needed(code: str) -> None:
+    told = f"{code}\nimport sys; print([name for name in sys.modules if 'pickle' in name])"
+    assert subprocess.run([sys.executable, "-c", told], stdout=subprocess.PIPE, check=True).stdout == b"[]\n"
+
+
+@pytest.mark.parametrize("module", ["this", "antigravity", "holdfast.not_there"])
+def test_s12_an_exception_imports_nothing(module: str) -> None:
+    """What a worker says of an exception's type is only compared with what is loaded here."""
+    body = msgspec.msgpack.encode(Raised(module, "Error", "text"))
+    before = set(sys.modules)
+    error = open_error(body, pickles=True)
+    assert type(error) is RemoteError
+    assert module not in set(sys.modules) - before
+
+
+def test_s12_an_exception_runs_no_code_of_its_class(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not even of a class that is loaded, nor of a module that makes its names when they are asked for."""
+    ran: list[str] = []
+
+    class Trap(Exception):
+        def __init__(self) -> None:
+            ran.append("init")
+
+    lazy = ModuleType("lazy_module")
+    lazy.__getattr__ = lambda name: ran.append(name)  # type: ignore[method-assign, assignment]
+    monkeypatch.setitem(sys.modules, "lazy_module", lazy)
+    Trap.__module__, Trap.__qualname__ = "trap_module", "Trap"
+    trap = ModuleType("trap_module")
+    trap.Trap = Trap  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "trap_module", trap)
+    assert isinstance(open_error(msgspec.msgpack.encode(Raised("trap_module", "Trap", "text")), pickles=False), Trap)
+    assert type(open_error(msgspec.msgpack.encode(Raised("lazy_module", "Trap", "text")), pickles=False)) is RemoteError
+    assert ran == []
 
 
 def test_s11_s12_the_check_sees_an_import() -> None:

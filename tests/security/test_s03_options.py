@@ -56,6 +56,9 @@ VARIABLES = {
     "HOLDFAST_DEADLINE": "given to commands",
     "HOLDFAST_JOB_ID": "given to commands",
     "HOLDFAST_START_KEY": "given to commands",
+    "HOLDFAST_WORKER": "given to workers by their client: what they are",
+    "HOLDFAST_CALL": "given to workers by their client: what they call first",
+    "HOLDFAST_WORKER_SOCKET": "given to workers: where their agent listens, which knows them by the kernel's word",
 }
 
 

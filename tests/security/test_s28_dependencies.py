@@ -15,7 +15,7 @@ from tests.e2e.cli_harness import eventually
 from tests.security.sources import ROOT
 
 LOCK = ROOT / "requirements.lock"
-DECLARED = {"click", "cryptography", "msgspec", "platformdirs", "uvloop", "xxhash"}
+DECLARED = {"click", "cloudpickle", "cryptography", "msgspec", "platformdirs", "uvloop", "xxhash"}
 THEIR_OWN = {"cffi", "_cffi_backend", "pycparser"}
 """What the declared ones bring with them."""
 TAKEN_ALONG = {"bcrypt", "typing_extensions"}
@@ -74,6 +74,7 @@ def test_s28_an_agent_imports_nothing_else(agent: AgentUnderTest, tmp_path: Path
     # From 3.12 on `platform` asks for Windows' _wmi everywhere; 3.12.1's own list of its modules lacks it.
     foreign = top - set(sys.stdlib_module_names) - {"holdfast", "__main__", "_wmi"} - _of_this_interpreter(top)
     unknown = foreign - DECLARED - THEIR_OWN - TAKEN_ALONG
+    assert not top & {"cloudpickle", "pickle"}
     assert not unknown, f"outside the declared set: {sorted(unknown)}"
 
 
