@@ -1,8 +1,8 @@
 """Locks, queues, timers, processes and pools on the user's own agent, under the names of the standard library.
 
 A program that was written for ``threading``, ``queue``, ``multiprocessing`` or ``concurrent.futures`` runs with another
-import: ``from holdfast.local import Lock, Process, Queue``. The objects have no name; they go with the last process that
-has them open, and can be handed to other processes as arguments.
+import: ``from holdfast.local import Lock, Process, Queue``. The objects have no name; they go with the last process
+that has them open, and can be handed to other processes as arguments.
 """
 
 from __future__ import annotations
@@ -11,11 +11,12 @@ import queue
 import threading
 import weakref
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 from uuid import uuid4
 
 from holdfast.client.coordination import blocking, queues
 from holdfast.client.coordination.places import SharedPlace
+from holdfast.wire.coordination import QueueOrder
 from holdfast.wire.messages import ObjectAsked
 
 if TYPE_CHECKING:
@@ -69,23 +70,47 @@ def Barrier(parties: int, action: Callable[[], Any] | None = None, timeout: floa
     return _made(blocking.Barrier(_PLACE, _name(), parties, action, timeout, passing=True))
 
 
-def Queue(maxsize: int = 0) -> queues.Queue:
+class Queue(queues.Queue):
     """As ``queue.Queue`` and ``multiprocessing.Queue``."""
-    return _made(queues.Queue(_PLACE, _name(), _queue("fifo", maxsize), "pickle"))
+
+    _order: ClassVar[QueueOrder] = "fifo"
+
+    def __init__(self, maxsize: int = 0) -> None:
+        what = ObjectAsked("queue", order=self._order, maxsize=max(0, maxsize), passing=True)
+        super().__init__(_PLACE, _name(), what, "pickle")
+        _made(self)
+
+    def close(self) -> None:
+        """As in ``multiprocessing``: nothing waits in this process to be written."""
+
+    def join_thread(self) -> None:
+        """As in ``multiprocessing``: nothing is waited for."""
+
+    def cancel_join_thread(self) -> None:
+        """As in ``multiprocessing``: nothing is waited for."""
 
 
-JoinableQueue = Queue
-SimpleQueue = Queue
+class JoinableQueue(Queue):
+    """As ``multiprocessing.JoinableQueue``."""
 
 
-def LifoQueue(maxsize: int = 0) -> queues.Queue:
+class SimpleQueue(Queue):
+    """As ``queue.SimpleQueue`` and ``multiprocessing.SimpleQueue``."""
+
+    def __init__(self) -> None:
+        super().__init__()
+
+
+class LifoQueue(Queue):
     """As ``queue.LifoQueue``."""
-    return _made(queues.Queue(_PLACE, _name(), _queue("lifo", maxsize), "pickle"))
+
+    _order = "lifo"
 
 
-def PriorityQueue(maxsize: int = 0) -> queues.Queue:
+class PriorityQueue(Queue):
     """As ``queue.PriorityQueue``, for items that are numbers or begin with one."""
-    return _made(queues.Queue(_PLACE, _name(), _queue("priority", maxsize), "pickle"))
+
+    _order = "priority"
 
 
 _ELSEWHERE = {
@@ -112,10 +137,6 @@ _PLACE = SharedPlace()
 
 def _name() -> str:
     return f"local/{uuid4().hex}"
-
-
-def _queue(order: Any, maxsize: int) -> ObjectAsked:
-    return ObjectAsked("queue", order=order, maxsize=max(0, maxsize), passing=True)
 
 
 def _semaphore(kind: type[H], what: ObjectAsked, value: int) -> H:
