@@ -67,7 +67,7 @@ def acquire(
     owner: int, units: Mapping[str, int], *, wait: bool, timeout_s: float | None, label: str
 ) -> Ask[int | None]:
     """Take all of these; the token, or None: not to be had (in time)."""
-    request = m.Acquire(owner, dict(units), wait, limited(timeout_s), label[: limits.NAME_CHARS], number=1)
+    request = m.Acquire(owner, dict(units), bool(wait), limited(timeout_s), label[: limits.NAME_CHARS], number=1)
     return Ask(request, _read_acquired, timeout_s=timeout_s if wait else 0.0, late=lambda: None)
 
 
@@ -152,7 +152,7 @@ def _not_met() -> m.MeetAnswer:
 
 def put(name: str, value: bytes, *, priority: float, wait: bool, timeout_s: float | None) -> Ask[int]:
     """Put an item; its number."""
-    request = m.Put(name, priority, wait, limited(timeout_s), number=1)
+    request = m.Put(name, priority, bool(wait), limited(timeout_s), number=1)
 
     def read(header: bytes, _: bytes) -> int:
         answer = m.decode(header, m.PutAnswer)
@@ -178,7 +178,7 @@ def take(name: str, *, wait: bool, timeout_s: float | None) -> Ask[Got]:
     def empty() -> Got:
         raise QueueEmpty(f"queue {name!r} is empty")
 
-    request = m.Take(name, wait, limited(timeout_s), number=1)
+    request = m.Take(name, bool(wait), limited(timeout_s), number=1)
     return Ask(request, read, timeout_s=timeout_s if wait else 0.0, late=empty)
 
 

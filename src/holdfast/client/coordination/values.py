@@ -46,16 +46,16 @@ def decode(data: bytes, values: Values, name: str) -> Any:
         raise CallRefused(f"an item of queue {name!r} was not put by Holdfast's queues")
     if values != "pickle":
         raise CallRefused(f"an item of queue {name!r} is pickled, and pickles run code: open it with values='pickle'")
-    import pickle
+    from holdfast.functions import pickles
 
-    return pickle.loads(rest)
+    return pickles.loads(rest)
 
 
 def _pickled(value: object) -> bytes:
-    import pickle
+    from holdfast.functions import pickles
 
     try:
-        return pickle.dumps(value, protocol=pickle.HIGHEST_PROTOCOL)
+        return pickles.dumps(value)
     except Exception as exc:
         from holdfast.functions.errors import CallRefused
 
