@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from holdfast.agent.access import Principal, Role
 from holdfast.coordination.leases import SERVICE_FACTOR
 from holdfast.errors import StorageError
 from holdfast.store.audit import Record, read
+from holdfast.store.writes import AppendLog, Write
 from holdfast.wire import coordination as c
 from holdfast.wire import messages as m
 from holdfast.wire.codes import ErrorCode
@@ -263,6 +265,25 @@ def test_tokens_are_reserved_before_any_is_given_and_again_when_half_are_gone(
     assert space.reserved - space.last_token <= 10
 
 
+def test_a_reservation_of_tokens_is_flushed_before_anything_after_it_happens(
+    world: World, anna: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flushed: list[bytes] = []
+    submit = world.journal.submit
+
+    def watched(writes: Sequence[Write], **options: Any) -> int:
+        if options.get("power"):
+            flushed.extend(write.event for write in writes if isinstance(write, AppendLog))
+        return submit(writes, **options)
+
+    monkeypatch.setattr(world.journal, "submit", watched)
+    anna.open()
+    assert len(flushed) == 1
+    assert b"reserved" in flushed[0]
+    events = [row.event for row in world.journal.log("coordination", 0)]
+    assert events[0] == flushed[0]
+
+
 # --- restarts --------------------------------------------------------------------------------------------------------
 
 
@@ -365,11 +386,10 @@ def test_any_traffic_of_any_connection_keeps_a_client(world: World, anna: User) 
 def test_what_came_before_a_cut_counts(world: World, anna: User, bert: User) -> None:
     anna.open()
     anna.locked()
-    for _ in range(4):
-        world.advance(LEASE_S * 0.9)
-        anna.client.ask(m.Get("nothing"))
-        anna.cut()
-        bert.client.ask(m.Get("nothing"))
+    let_pass(world, LEASE_S - 1.0)
+    anna.client.ask(m.Get("nothing"))
+    anna.client.cut()
+    let_pass(world, LEASE_S - 1.0)
     assert state(bert).free == 0
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from holdfast.agent.access import Role
 from holdfast.errors import StorageError
 from holdfast.keeper import messages
 from holdfast.store import control
+from holdfast.store.writes import AppendEvent, AppendLog, InsertJob, Write
 from holdfast.types import Cause, JobState
 from holdfast.wire import coordination as c
 from holdfast.wire import messages as m
@@ -118,9 +120,18 @@ def test_a_job_that_the_journal_did_not_take_has_taken_nothing_over(world: World
     assert holder(anna) == {f"job {job}": 1}
 
 
-def test_acceptance_and_handing_over_are_one(world: World, anna: User) -> None:
+def test_acceptance_and_handing_over_are_one(world: World, anna: User, monkeypatch: pytest.MonkeyPatch) -> None:
+    kinds: list[set[type]] = []
+    submit = world.journal.submit
+
+    def watched(writes: Sequence[Write], **options: Any) -> int:
+        kinds.append({type(write) for write in writes})
+        return submit(writes, **options)
+
+    monkeypatch.setattr(world.journal, "submit", watched)
     world.hold_journal = True
     anna.client.run("cmd", hold=HOLD)
+    assert [kind for kind in kinds if InsertJob in kind or AppendLog in kind] == [{InsertJob, AppendEvent, AppendLog}]
     world.restart()  # before anybody heard of the commit
     (job,) = world.board.jobs
     assert world.shared.space.jobs() == [job]
