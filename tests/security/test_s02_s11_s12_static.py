@@ -156,7 +156,7 @@ def test_s12_an_exception_runs_no_code_of_its_class(monkeypatch: pytest.MonkeyPa
             ran.append("init")
 
     lazy = ModuleType("lazy_module")
-    lazy.__getattr__ = lambda name: ran.append(name)  # type: ignore[method-assign, assignment]
+    lazy.__getattr__ = lambda name: ran.append(name)  # type: ignore[method-assign]
     monkeypatch.setitem(sys.modules, "lazy_module", lazy)
     Trap.__module__, Trap.__qualname__ = "trap_module", "Trap"
     trap = ModuleType("trap_module")

@@ -4,7 +4,7 @@ Rules of this module:
 
 * What is decoded equals what was encoded, in type, too. Values of other types, of subclasses as well, are refused by
   name and with the place where they were found; nothing is converted in silence.
-* Decoding builds these ten types and nothing else, whatever the bytes say.
+* Decoding builds these ten types, whatever the bytes say (and dates, of which MessagePack has a type; we write none).
 * The bytes are MessagePack. It knows no tuples, sets, keys that are tuples, integers beyond 64 bits and text that is
   not Unicode (as file names may be): those are extension types, of the numbers below.
 """
@@ -111,6 +111,8 @@ def _untagged(code: int, data: memoryview) -> Any:
         return set(_elements(data))
     if code == _PAIRS:
         flat = _elements(data)
+        if len(flat) % 2:
+            raise DecodeError("a key without a value")
         return dict(zip(flat[::2], flat[1::2], strict=True))
     if code == _INT:
         return int.from_bytes(data, "big", signed=True)

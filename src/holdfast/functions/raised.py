@@ -243,7 +243,12 @@ def _remote_type(kind: type[BaseException]) -> type[RemoteError]:
 def _instance(kind: type[BaseException], raised: Raised) -> RemoteError:
     args = tuple(codec.decode(raised.args)) if raised.args is not None else (raised.text,)
     builtin: Any = next(base for base in kind.__mro__ if base.__module__ == "builtins")
-    error: RemoteError = builtin.__new__(_remote_type(kind), *args)  # type: ignore[arg-type]
+    made = _remote_type(kind)  # type: ignore[arg-type]
+    error: RemoteError
+    try:
+        error = builtin.__new__(made, *args)
+    except TypeError:  # MemoryError, whose own one is for instances kept in reserve
+        error = BaseException.__new__(made, *args)
     try:
         builtin.__init__(error, *args)  # the numbers of an OSError, the code of a SystemExit
     except TypeError:
