@@ -185,8 +185,9 @@ class CoordinationDesk:
         if key in self._going or key in self._flushing:
             return
         known = self._space.known(instance, request.number)
-        if isinstance(known, Answer):
-            self._answer(key, known)
+        if isinstance(known, Answer):  # of an agent before, perhaps, which did not come to flush it
+            self._told(known)
+            self._settled()
         elif known is None:
             self._going.add(key)
             record = Asked(instance, peer.principal, request, body)

@@ -265,6 +265,20 @@ def test_tokens_are_reserved_before_any_is_given_and_again_when_half_are_gone(
     assert space.reserved - space.last_token <= 10
 
 
+def test_an_answer_that_the_agent_before_did_not_flush_is_flushed(world: World, anna: User) -> None:
+    anna.open("q", c.ObjectAsked("queue", durable=True))
+    world.hold_journal = True
+    anna.send(c.Put, "q", body=b"x")
+    world.commit()
+    world.restart()
+    world.hold_journal = True
+    anna.connect()
+    again = anna.send(c.Put, "q", body=b"x", number=anna.number)
+    assert anna.client.is_open(again)
+    world.commit()
+    assert anna.client.answer(again, c.PutAnswer).item == 1
+
+
 def test_a_reservation_of_tokens_is_flushed_before_anything_after_it_happens(
     world: World, anna: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
