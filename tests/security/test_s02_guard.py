@@ -41,13 +41,13 @@ def test_s2_each_operation_asks_the_guard() -> None:
     tree = dict(modules())
     asked = {
         function.name
-        for path in ("agent/service.py", "agent/jobs_desk.py", "agent/starts.py", "agent/reading.py")
+        for path in (f"agent/{name}.py" for name in ("service", "jobs_desk", "starts", "reading", "coordination_desk"))
         for function in ast.walk(tree[path])
         if isinstance(function, ast.FunctionDef) and any(name.endswith("guard.caller") for name, _ in calls(function))
     }
     operations = {
         "run", "retry", "get", "list_jobs", "read", "_write", "wait", "signal", "stop", "forget", "prune", "verify",
-        "leftovers", "status", "shutdown", "_ask_about_keys",
+        "leftovers", "status", "shutdown", "_ask_about_keys", "_open", "_drop", "_ask", "_withdraw", "_renew", "_look",
     }  # fmt: skip
     assert operations <= asked
     assert Caller.__slots__ == ("_guard", "action", "rights", "who")
