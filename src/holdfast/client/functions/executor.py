@@ -147,7 +147,7 @@ class Executor(futures.Executor):
             yard.check_open()
             return failed(told(error))
         future: Future[Any] = Future()
-        yard.add((FutureTask(function, flags, arguments, limit_s, future=future, desk=yard, on_progress=on_progress),))
+        yard.add_one(FutureTask(function, flags, arguments, limit_s, future=future, desk=yard, on_progress=on_progress))
         return future
 
     def _map(
@@ -232,6 +232,11 @@ class ThreadYard(Yard["Connection"]):
             self.enter(partial(self.pool.add, tasks))
         except ClosedError as error:
             raise ends.broken(error) from error
+
+    def add_one(self, task: Task) -> None:
+        """One more call."""
+        if exits.is_over() or self._connection.is_closed or not self.pool.offer(task):
+            self.add((task,))
 
     def wait(self) -> None:
         """Until nothing is left, after ``close``."""

@@ -13,6 +13,7 @@ Rules:
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
@@ -98,6 +99,8 @@ class Pool:
         self._gathered = 0
         self._flush_due = False
         self._resending = 0
+        self._intake: deque[Task] = deque()
+        self._intake_due = False
         self._over = False
         self._port: Port | None = None
 
@@ -120,8 +123,22 @@ class Pool:
         if self.closing:
             raise RuntimeError("cannot schedule new futures after shutdown")
         self._port = port
+        self._take_in()
         self._schedule.add(tasks)
         return self._move_on()
+
+    def offer(self, task: Task) -> bool:
+        """Without the lock: one more call for a pool whose workers are all busy. False: it has to be added.
+
+        The lock is the connection's, which is held most of the time while results come in; nobody waits for it here.
+        """
+        if self._schedule.has_free or self.closing or self.broken is not None:
+            return False
+        self._intake.append(task)
+        if not self._intake_due:
+            self._intake_due = True
+            self._yard.later(self._look_in)
+        return True
 
     def kill(self, task: Task, port: Port) -> bool:
         """End a call that runs: with its worker, if that runs one at a time."""
@@ -144,6 +161,7 @@ class Pool:
     def close(self, port: Port, *, cancel: bool = False) -> list[Task]:
         """Take nothing more, and end when all is done. With ``cancel`` what waits is given up: it is returned."""
         self._port = port
+        self._take_in()
         self.closing = True
         dropped = self._schedule.drop_waiting() if cancel else []
         self._check_end()
@@ -269,6 +287,7 @@ class Pool:
 
     def _move_on(self) -> bool:
         """Give out calls, start workers. Tells whether there is something to send at once."""
+        self._take_in()
         schedule = self._schedule
         at_once = schedule.has_free
         for lane, given in schedule.dispatch():
@@ -290,6 +309,35 @@ class Pool:
             self._flush_due = True
             self._yard.later(self._flush)
         return False
+
+    def _take_in(self) -> None:
+        """Put what was offered into the line."""
+        self._intake_due = False
+        intake, taken = self._intake, []
+        while intake:
+            taken.append(intake.popleft())
+        if not taken:
+            return
+        if self.broken is not None or self._over:
+            error = self.broken or RuntimeError("cannot schedule new futures after shutdown")
+            self._hand_on([(task, _FAILED, error) for task in taken])
+        else:
+            self._schedule.add(taken)
+
+    def _look_in(self) -> None:
+        """Without the lock: give out what was offered."""
+        try:
+            self._yard.enter(self._looked_in)
+        except HoldfastError as error:
+            for task in [self._intake.popleft() for _ in range(len(self._intake))]:
+                task.end(None, ends.broken(error))
+
+    def _looked_in(self, port: Port) -> bool:
+        self._port = port
+        self._move_on()
+        self._check_end()
+        self._pump()
+        return True
 
     def _flush(self) -> None:
         """Without the lock: send what has gathered."""
@@ -357,6 +405,7 @@ class Pool:
         """There is no way on: every call fails, and every worker leaves."""
         if self.broken is not None:
             return
+        self._take_in()
         self.broken = broken = ends.broken(error)
         self._hand_on([(task, _FAILED, broken) for task in self._schedule.clear()])
         for worker in self.workers:
