@@ -129,7 +129,8 @@ def test_s11_an_agent_never_meets_what_opens_them() -> None:
         "import holdfast.agent.app",
         "import holdfast, holdfast.aio; holdfast.connect, holdfast.progress",
         "import holdfast.client.functions.executor, holdfast.client.functions.aio_executor",
-        "import holdfast.functions.worker, holdfast.functions.in_order, holdfast.functions.single",
+        "import holdfast.functions.worker, holdfast.functions.in_order, holdfast.functions.threaded",
+        "import holdfast.functions.single, holdfast.functions.looped",
     ],
 )
 def test_s11_nothing_loads_pickle_before_it_is_needed(code: str) -> None:

@@ -7,12 +7,11 @@ off, is answered at once, and its task is cancelled.
 from __future__ import annotations
 
 import asyncio
-import io
 import sys
 import threading
 from collections import deque
 from inspect import isawaitable
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from holdfast.functions import progress
 from holdfast.functions.calls import CannotLoad, encode_result
@@ -212,10 +211,8 @@ class Looped(asyncio.Protocol):
         from holdfast.functions.raised import encode_timeout
 
         assert running.task is not None
-        where = io.StringIO()
-        running.task.print_stack(file=where)
         text = f"the call took longer than {running.asked.limit_s:g} s"
-        self._leave(running, ERROR, encode_timeout(text, where.getvalue()))
+        self._leave(running, ERROR, encode_timeout(text, _where(running.task.get_coro())))
 
     # --- progress ----------------------------------------------------------------------------------------------------
 
@@ -237,3 +234,16 @@ class Looped(asyncio.Protocol):
                 running.sink.send_if_due()
         if self._running:
             self._ticker = self._loop.call_later(progress.EVERY_S, self._tick)
+
+
+def _where(coroutine: Any) -> str:
+    """Where a coroutine waits, as Python prints it: down to what it awaits, without our own part."""
+    import traceback
+
+    frames = []
+    while coroutine is not None:
+        frame = getattr(coroutine, "cr_frame", None) or getattr(coroutine, "gi_frame", None)
+        if frame is not None and frame.f_code.co_filename != __file__:
+            frames.append((frame, frame.f_lineno))
+        coroutine = getattr(coroutine, "cr_await", None) or getattr(coroutine, "gi_yieldfrom", None)
+    return "".join(traceback.StackSummary.extract(iter(frames)).format())
