@@ -151,12 +151,13 @@ class Shared:
         self, instance: str, principal: str, ttl_s: float, *, refused: OnRefused, then: Callable[[], None]
     ) -> None:
         """A client says that it is there; ``then`` is called when ``space.is_here`` tells the truth about it."""
-        if ttl_s == self._ttl_s.get(instance) and not self._is_due(instance):
-            self._heard[instance] = principal
-            then()
-            return
-        self._ttl_s[instance] = ttl_s
-        self._renewed_at[instance] = self._loop.time()
+        if self.space.is_here(instance):
+            if ttl_s == self._ttl_s.get(instance) and not self._is_due(instance):
+                self._heard[instance] = principal
+                then()
+                return
+            self._ttl_s[instance] = ttl_s
+            self._renewed_at[instance] = self._loop.time()
         self.record(Renewed(instance, principal, ttl_s), refused=refused, then=then)
 
     def _is_due(self, instance: str) -> bool:

@@ -419,6 +419,15 @@ def test_a_client_chooses_how_long_its_lease_lasts(world: World, anna: User) -> 
     assert not world.shared.space.is_here(ANNA)
 
 
+def test_a_lease_that_was_chosen_before_there_was_anything_to_hold_is_chosen_again(world: World, anna: User) -> None:
+    assert not anna.client.answer(anna.client.ask(c.Renew(60.0)), c.RenewAnswer).known
+    anna.open()
+    assert anna.client.answer(anna.client.ask(c.Renew(60.0)), c.RenewAnswer).known
+    anna.client.cut()
+    let_pass(world, 60.0)
+    assert world.shared.space.is_here(ANNA)
+
+
 def test_a_wait_whose_client_was_given_up_is_told_so(world: World, anna: User, bert: User) -> None:
     anna.open()
     anna.locked()
