@@ -19,10 +19,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from holdfast.agent.access import Decision
 from holdfast.agent.recorded import EventFailed
 from holdfast.coordination.core import Refusal
 from holdfast.coordination.records import Answer, AnyNumbered, Asked, Effect
-from holdfast.errors import Ran, Refused, StorageError, Unauthorized
+from holdfast.errors import Ran, Refused, StorageError
 from holdfast.types import JobId
 from holdfast.wire.codes import ErrorCode
 from holdfast.wire.coordination import (
@@ -105,7 +106,7 @@ class CoordinationDesk:
             caller.makes(request.name, request.what.kind)
         else:
             caller.shares(request.name)
-        self._carry_out(peer, stream, request)
+        self._carry_out(peer, stream, caller, request)
 
     def _drop(self, peer: Peer, stream: int, request: Drop, _body: bytes) -> None:
         caller = self._service.guard.caller(peer, request)
@@ -114,17 +115,18 @@ class CoordinationDesk:
             caller.drops(request.name, maker)
         else:
             caller.shares(request.name)
-        self._carry_out(peer, stream, request)
+        self._carry_out(peer, stream, caller, request)
 
     def _ask(self, peer: Peer, stream: int, request: Any, body: bytes) -> None:
         caller = self._service.guard.caller(peer, request)
         for name in request.units if isinstance(request, Acquire) else (request.name,):
             caller.shares(name)
-        self._carry_out(peer, stream, request, body)
+        self._carry_out(peer, stream, caller, request, body)
 
     def _withdraw(self, peer: Peer, stream: int, request: Withdraw, _body: bytes) -> None:
-        self._service.guard.caller(peer, request)
-        self._carry_out(peer, stream, request, then=partial(self._withdrawn, (self.instance_of(peer), request.of)))
+        caller = self._service.guard.caller(peer, request)
+        key = (self.instance_of(peer, caller), request.of)
+        self._carry_out(peer, stream, caller, request, then=partial(self._withdrawn, key))
 
     def _withdrawn(self, key: _Key) -> None:
         """If it is over by that, there is nothing to wait for on its stream either."""
@@ -133,8 +135,7 @@ class CoordinationDesk:
             self._tell(where[0])
 
     def _renew(self, peer: Peer, stream: int, request: Renew, _body: bytes) -> None:
-        self._service.guard.caller(peer, request)
-        instance = self.instance_of(peer)
+        instance = self.instance_of(peer, self._service.guard.caller(peer, request))
 
         def then() -> None:
             peer.link.respond(stream, RenewAnswer(self._space.is_here(instance), request.ttl_s))
@@ -152,7 +153,7 @@ class CoordinationDesk:
             raise Refused(str(refusal), code=refusal.code, ran="no") from refusal
         peer.link.respond(stream, self._as_seen_by(caller, answer))
 
-    def instance_of(self, peer: Peer) -> str:
+    def instance_of(self, peer: Peer, caller: Caller) -> str:
         """The client process at the other end, as the machine knows it.
 
         Raises:
@@ -163,7 +164,8 @@ class CoordinationDesk:
         if not _INSTANCE.fullmatch(instance):
             raise Refused("this client's instance id is not made of 16 to 64 letters, digits, _ and -")
         if self._space.client_of(instance) not in (None, peer.principal):
-            raise Unauthorized("this client's instance id belongs to somebody else", code=ErrorCode.FORBIDDEN)
+            text = f"this client process was another's first, and is not {peer.principal}'s"
+            caller.does(Decision(False, "another's client", text), instance)
         return instance
 
     # --- once --------------------------------------------------------------------------------------------------------
@@ -172,12 +174,13 @@ class CoordinationDesk:
         self,
         peer: Peer,
         stream: int,
+        caller: Caller,
         request: AnyNumbered,
         body: bytes = b"",
         *,
         then: Callable[[], None] = lambda: None,
     ) -> None:
-        instance = self.instance_of(peer)
+        instance = self.instance_of(peer, caller)
         key = (instance, request.number)
         self._bind(key, peer, stream)
         if isinstance(request, (Put, Settle)) and self._space.is_durable(request.name):

@@ -87,7 +87,7 @@ class Starts:
         if self._service.read_only is not None:
             raise Refused(self._service.read_only, code=ErrorCode.JOURNAL_FAILED)
         if run.hold is not None:
-            spec = self._service.held.claim(self._service.sharing.instance_of(peer), run.hold, spec)
+            spec = self._service.held.claim(self._service.sharing.instance_of(peer, caller), run.hold, spec)
         job = new_job_id(self._random_bytes(8))
         place = self._board.admission.offer(job, self._board.loop.time())
         if isinstance(place, admission.Refused):

@@ -480,6 +480,7 @@ def test_nobody_speaks_for_the_process_of_somebody_else(world: World, anna: User
     thief = User(world, ANNA, principal="mallory")
     assert thief.client.failure(thief.release()).code == ErrorCode.FORBIDDEN
     assert thief.client.failure(thief.client.ask(c.Renew())).code == ErrorCode.FORBIDDEN
+    assert [(each.decision, each.principal) for each in audited(world, "renew")] == [("deny", "mallory")]
     assert state(anna).free == 0
 
 
