@@ -67,9 +67,8 @@ class SharingConnection(AgentConnection):
             elif not isinstance(known, Pending):
                 agent.apply(Asked(instance, "me", request, body))
         elif isinstance(request, m.Renew):
-            known_here = not agent.space.is_lost(instance)
             agent.apply(Renewed(instance, "me", request.ttl_s))
-            self.link.respond(stream, m.RenewAnswer(known_here))
+            self.link.respond(stream, m.RenewAnswer(agent.space.is_here(instance)))
         elif isinstance(request, (m.ObjectState, m.Leases)):
             try:
                 self.link.respond(stream, agent.space.look(request, agent.now))
