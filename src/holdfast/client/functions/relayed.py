@@ -39,6 +39,7 @@ class RelayedFeed(JobFeed):
     def event(self, stream: int, event: AnyEvent) -> None:
         super().event(stream, event)
         self.owner.news(event)
+        self.moved()
 
     def after_events(self) -> None:
         super().after_events()
