@@ -72,7 +72,7 @@ fuzz: $(STAMP)  ## random bytes against the protocol core for T seconds (T=60)
 bench: $(STAMP)  ## measure speed and cost on this machine, about 12 minutes (QUICK=1: a minute; ONLY=stream: one case)
 	$(BIN)/python -m bench.run $(if $(QUICK),--size quick) $(foreach case,$(ONLY),--only $(case))
 
-profile: $(STAMP)  ## where the time goes (WHAT=true, stream, call, lock; SIDE=client, worker)
+profile: $(STAMP)  ## where the time goes (WHAT=true, stream, call, items; SIDE=client, worker)
 	$(BIN)/python -m bench.profile $(WHAT) $(if $(SIDE),--side $(SIDE))
 
 mutants: $(STAMP)  ## plant known bugs in a copy of the sources and see the tests turn red

@@ -31,6 +31,7 @@ STREAM_BYTES: Final = 1024 * MIB
 
 CALLS: Final = 100_000
 SHARED: Final = 5000
+ITEMS: Final = 20_000
 WORKERS: Final = 2
 
 LOADS: Final[Mapping[str, str]] = {
@@ -42,6 +43,7 @@ LOADS: Final[Mapping[str, str]] = {
     "map": "function calls as a map",
     "lock": "a lock acquired and released",
     "queue": "a queue, an item put and got again",
+    "items": "a queue from a producer to a consumer, 64 in flight at each end",
 }
 TLS: Final = "tls-"
 CALLED: Final = ("call", "submit", "map")
@@ -84,7 +86,13 @@ def _load(agent: NetworkAgent, what: str, share: float, client_profile: str | No
     kind = "blocking" if streams and client_profile is None else "asyncio"
     where = (agent.NAME,) if what.startswith(TLS) else ("local", agent.state_dir)
     with Worker(kind, *where, env=agent.client_env, profile=client_profile) as worker:
-        answer = worker.ask(order)
+        if order.what == "put":
+            with Worker(kind, *where, env=agent.client_env) as consumer:
+                consumer.tell(Order("get", order.count, order.width))
+                answer = worker.ask(order)
+                consumer.answer()
+        else:
+            answer = worker.ask(order)
     if streams:
         print(f"{answer.bytes >> 20} MiB: {answer.bytes / MIB / answer.wall_s:.0f} MiB/s under the profiler")
     else:
@@ -117,6 +125,8 @@ def _order(what: str, share: float) -> Order:
         return Order("fresh", max(1, int(CONNECTIONS * share)))
     if name in ("submit", "map"):
         return Order(name, max(1, int(CALLS * share)), workers=WORKERS)  # type: ignore[arg-type]
+    if name == "items":
+        return Order("put", max(WIDTH, int(ITEMS * share)), WIDTH)
     if name in ("call", "lock", "queue"):
         return Order(name, max(1, int(SHARED * share)), workers=WORKERS)  # type: ignore[arg-type]
     return Order("burst", max(WIDTH, int(COMMANDS * share)), WIDTH)

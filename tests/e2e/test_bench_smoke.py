@@ -30,12 +30,20 @@ IDS = {
     "start_agent", "start_run", "start_run_tls", "start_version", "idle_asyncio_4", "idle_tls_asyncio_4",
     "pss_agent_idle", "pss_keeper_idle", "pss_shim_idle", "pss_agent_busy", "pss_keeper_busy",
     "pss_shim_busy", "jobs_start", "jobs_stop", "durable_serial", "durable_burst",
+    *(
+        f"{what}_{way}{client}"
+        for what in ("call", "submit", "map", "lock")
+        for way in ("", "tls_")
+        for client in ("blocking", "asyncio")
+    ),
+    *(f"{what}_{way}blocking" for what in ("semaphore", "handover", "queue", "flow") for way in ("", "tls_")),
+    "flow_many_blocking", "flow_many_asyncio", "flow_many_tls_asyncio",
 }  # fmt: skip
 
 
 def run(folder: Path, *args: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", *args], cwd=ROOT, capture_output=True, text=True, timeout=110, check=False,
+        [sys.executable, "-m", *args], cwd=ROOT, capture_output=True, text=True, timeout=300, check=False,
         env={**os.environ, "TMPDIR": str(folder), "MPLCONFIGDIR": str(folder)},
     )  # fmt: skip
 
@@ -90,6 +98,8 @@ def test_a_case_that_fails_is_named_and_the_others_go_on(tmp_path: Path, monkeyp
         ("stream", "agent", "0.01", "app.py"),
         ("tls-fresh", "agent", "0.01", "app.py"),
         ("tls-stream", "client", "0.1", "drive_async.py"),  # with less, the imports are dearer than any of it
+        ("map", "worker", "0.1", "in_order.py"),
+        ("items", "agent", "0.01", "app.py"),
     ],
 )
 def test_the_profile_names_the_functions_of_that_side(
