@@ -1,8 +1,9 @@
 """What callers hold while a call is under way: futures as ``concurrent.futures`` has them, and the results of a map.
 
-A future's own state is guarded by its condition, as in the base class, whose private parts are used here as it uses
-them itself: a call that is sent to a worker and comes back unbegun can be cancelled again, and a running one can be
-stopped, neither of which the base class knows.
+A future of the base class is a dozen objects, most of which are for those who wait for it, and a program may hold a
+hundred thousand of them while few are waited for. So these are made when they are asked for. That, and what the base
+class does not know (a call that came back unbegun can be cancelled again, one that runs can be stopped), takes its
+private parts, which have been the same since Python 3.2; they are used here as it uses them itself.
 """
 
 from __future__ import annotations
@@ -32,8 +33,6 @@ if TYPE_CHECKING:
     class Private:
         """What the base class has and does not tell."""
 
-        _done_callbacks: list[Callable[[Any], object]]
-
         def _invoke_callbacks(self) -> None: ...
 
 else:
@@ -42,6 +41,9 @@ else:
 T = TypeVar("T")
 
 _OVER: Final = frozenset((CANCELLED_AND_NOTIFIED, FINISHED))
+_unwaited: Final = threading.RLock()
+"""Guards the state of futures that nobody waits for: they have no condition of their own. Reentrant, since the garbage
+collector may come in between and run code that asks for a future."""
 
 
 class Future(futures.Future[T], Private):
@@ -52,11 +54,18 @@ class Future(futures.Future[T], Private):
         job: The job that makes a durable call; None: a worker of a pool does.
     """
 
+    progress: Progress | None = None
+    job: str | None = None
+    _maker: Maker | None = None
+    _state = PENDING
+    _result: Any = None
+    _exception: BaseException | None = None
+    _own_condition: threading.Condition | None = None
+    _own_waiters: list[Any] | None = None
+    _own_callbacks: list[Callable[[Any], object]] | None = None
+
     def __init__(self) -> None:
-        super().__init__()
-        self.progress: Progress | None = None
-        self.job: str | None = None
-        self._maker: Maker | None = None
+        pass  # what the base class sets here are the class attributes above, and the properties below
 
     def cancel(self, *, force: bool = False) -> bool:
         """Give the call up, if it was not begun.
@@ -83,6 +92,34 @@ class Future(futures.Future[T], Private):
         self._invoke_callbacks()
         return True
 
+    def cancelled(self) -> bool:
+        """Whether it was given up."""
+        return self._state == CANCELLED_AND_NOTIFIED
+
+    def running(self) -> bool:
+        """Whether a worker has the call."""
+        return self._state == RUNNING
+
+    def done(self) -> bool:
+        """Whether it is over, or was given up."""
+        return self._state in _OVER
+
+    def result(self, timeout: float | None = None) -> T:
+        """What the call returns, waiting for it if need be.
+
+        Raises:
+            CancelledError: it was given up.
+            TimeoutError: it is not over within ``timeout`` seconds.
+            BaseException: what the call has raised, or why it has failed.
+        """
+        if self._state == FINISHED and self._exception is None:
+            value: T = self._result
+            return value
+        try:
+            return super().result(timeout)
+        finally:
+            del self  # an exception refers to this frame
+
     # --- for whoever makes the call ----------------------------------------------------------------------------------
 
     def made_by(self, maker: Maker) -> None:
@@ -91,34 +128,30 @@ class Future(futures.Future[T], Private):
 
     def claim(self) -> bool:
         """It is about to run. False: it was given up."""
-        with self._condition:
-            if self._state != PENDING:
-                return False
-            self._state = RUNNING
-            return True
+        return self._move(PENDING, RUNNING)
 
     def unclaim(self) -> None:
         """It was not begun after all."""
-        with self._condition:
-            if self._state == RUNNING:
-                self._state = PENDING
+        self._move(RUNNING, PENDING)
 
     def end(self, result: Any, error: BaseException | None) -> None:
         """This is how it went; nothing if it was given up before."""
+        with _unwaited:
+            if self._own_condition is None:
+                if self._state not in _OVER:
+                    self._finish(result, error)
+                return
         with self._condition:
             if self._state in _OVER:
                 return
-            self._state = FINISHED
-            maker, self._maker = self._maker, None
-            self._result = result
-            self._exception = error
+            maker = self._finish(result, error)
             for waiter in self._waiters:
                 if error is None:
                     waiter.add_result(self)
                 else:
                     waiter.add_exception(self)
             self._condition.notify_all()
-        if self._done_callbacks:
+        if self._own_callbacks:
             if maker is None:
                 self._invoke_callbacks()
             else:
@@ -137,6 +170,48 @@ class Future(futures.Future[T], Private):
         """It was cancelled by somebody else than its holder."""
         self.unclaim()
         self.cancel()
+
+    def _move(self, old: str, new: str) -> bool:
+        with _unwaited:
+            if self._own_condition is None:
+                if self._state != old:
+                    return False
+                self._state = new
+                return True
+        with self._condition:
+            if self._state != old:
+                return False
+            self._state = new
+            return True
+
+    def _finish(self, result: Any, error: BaseException | None) -> Maker | None:
+        maker, self._maker = self._maker, None
+        self._result = result
+        self._exception = error
+        self._state = FINISHED  # last: it is looked at without a lock
+        return maker
+
+    # --- made when they are asked for --------------------------------------------------------------------------------
+
+    @property
+    def _condition(self) -> threading.Condition:  # type: ignore[override]
+        if self._own_condition is None:
+            with _unwaited:
+                if self._own_condition is None:
+                    self._own_condition = threading.Condition()
+        return self._own_condition
+
+    @property
+    def _waiters(self) -> list[Any]:  # type: ignore[override]  # with the condition held
+        if self._own_waiters is None:
+            self._own_waiters = []
+        return self._own_waiters
+
+    @property
+    def _done_callbacks(self) -> list[Callable[[Any], object]]:  # with the condition held, or when it is over
+        if self._own_callbacks is None:
+            self._own_callbacks = []
+        return self._own_callbacks
 
 
 def _call_back(callback: Callable[[Progress], None], progress: Progress) -> None:
