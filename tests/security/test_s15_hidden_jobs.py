@@ -46,6 +46,7 @@ def requests(job: str) -> list[m.Request]:
         m.Forget(job=job),
         m.Forget(job=job, forget_key=True),
         m.Verify(job=job),
+        m.Dial(job=job),
     ]
 
 

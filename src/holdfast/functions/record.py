@@ -109,7 +109,7 @@ def read(path: str, boot_id: str) -> Noted | None:
     if len(data) < FILE_BYTES:
         return None
     magic, started, finished, boot = _HEAD.unpack_from(data)
-    if magic != _MAGIC or boot != boot_id.encode():
+    if magic != _MAGIC or boot.rstrip(b"\0") != boot_id.encode():
         return None
     text = data[TEXT_AT:].rstrip(b"\0").decode("utf-8", "replace")
     return Noted(started, min(finished, started), text)
