@@ -144,7 +144,11 @@ class Play:
             self.record(rng.choice(records))
         elif choice < 0.99:
             instance, owner = rng.choice(INSTANCES), rng.choice((1, 2))
-            if self.watcher.holder.get("lock") == f"{instance}/{owner}" and "job:j" not in self.watcher.holder.values():
+            if self.space.holds(instance, owner, ("lock",)) is None:
+                pass
+            elif (
+                self.watcher.holder.get("lock") == f"{instance}/{owner}" and "job:j" not in self.watcher.holder.values()
+            ):
                 self.watcher.holder["lock"] = "job:j"
                 self.record(Handed(instance, owner, ("lock",), "j"))
         else:
@@ -217,7 +221,7 @@ class Play:
 
     def acts(self, instance: str) -> dict[int, tuple[str, int]]:
         session = self.space._core.sessions.get(instance)
-        return {} if session is None else session.acts
+        return {} if session is None else {of: (name, ticket) for name, (of, ticket) in session.acts.items()}
 
     def ask(self, instance: str, request: AnyNumbered) -> None:
         """Ask it; now and then twice, as after a cut."""
@@ -247,7 +251,7 @@ class Play:
         """The value that an acknowledgement is about."""
         if isinstance(request, w.Settle):
             queue = self.space._core.objects["work"].thing
-            return next((i.value for i in getattr(queue, "_out", {}).values() if i.id == request.item), b"")
+            return next((out.item.value for id_, out in getattr(queue, "_out", {}).items() if id_ == request.item), b"")
         return b""
 
     def withdrawn(self, instance: str, request: w.Withdraw) -> None:
@@ -258,12 +262,16 @@ class Play:
         answer = watcher.answers.pop(key, None)
         watcher.out.pop(key, None)
         kept = self.space._core.sessions.get(instance)
-        if answer is not None and kept is not None and request.of in kept.granted:
-            owner, units = kept.granted[request.of]
-            for name in units:
-                held = watcher.holder.get(name)
-                if held == owner:
-                    watcher.given_back(name, owner)
+        if answer is None or kept is None or request.of not in kept.given:
+            return
+        if isinstance(answer.header, w.AwaitAnswer) and request.of not in kept.let_go:
+            watcher.answers[key] = answer
+            return
+        given = kept.given[request.of]
+        for name, units in given.units.items():
+            if watcher.holder.get(name) == given.owner:
+                for _ in range(units if name == "again" else 1):
+                    watcher.given_back(name, given.owner)
 
     def record(self, record: Record) -> None:
         data = encode(record)

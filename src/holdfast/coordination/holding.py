@@ -216,10 +216,13 @@ class HoldingRoom:
         return lost, self._core.locks.end(*owners)
 
     def hand(self, owner: str, names: Iterable[str], to: str) -> None:
-        """All that the owner holds of these names is another's now; what it does not hold is left out."""
+        """All that the owner holds of these names is another's now; what it does not hold is left out.
+
+        Who waits hands nothing on: it may wait to hold again what it has.
+        """
         mine = self.grants.get(owner, {})
         moving = [name for name in names if name in mine]
-        if not moving:
+        if not moving or self._core.locks.is_waiting(owner):
             return
         self._core.locks.hand(owner, moving, to)
         theirs = self.grants.setdefault(to, {})

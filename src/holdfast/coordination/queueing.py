@@ -78,7 +78,6 @@ class QueueRoom:
                 told = queue.task_done()
             elif request.do == "ack":
                 told = queue.acknowledge(request.item, request.delivery, now=core.now)
-                told += queue.task_done() if queue.unfinished else []
             else:
                 told = queue.fail(request.item, request.delivery, now=core.now)
         except QueueMisuse as exc:

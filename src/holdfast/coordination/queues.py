@@ -252,13 +252,14 @@ class Queue:
     # --- at-least-once -----------------------------------------------------------------------------------------------
 
     def acknowledge(self, id_: int, deliveries: int, *, now: float) -> list[Told]:
-        """This delivery is done; the item is gone, and whoever waits to put may.
+        """This delivery is done, as by ``task_done``; the item is gone, and whoever waits to put may.
 
         Raises:
             QueueMisuse: it is not out, or has been handed to somebody else since.
         """
         self.bytes -= cost(self._come_back(id_, deliveries).value)
-        return self._move(now)
+        self.unfinished -= min(self.unfinished, 1)
+        return [*self._join_all(), *self._move(now)]
 
     def take_back(self, item: Item, *, now: float) -> tuple[bool, list[Told]]:
         """This delivery has reached nobody: the item goes back to its place, and no dead letter comes of that.

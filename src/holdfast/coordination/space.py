@@ -16,7 +16,7 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import msgspec
@@ -174,7 +174,12 @@ class Space:
         return bool(self._core.sessions)
 
     def holds(self, instance: Instance, owner: int, names: Iterable[str]) -> int | None:
-        """The greatest token of what this owner holds of these names; None: it does not hold them all."""
+        """The greatest token of what this owner holds of these names; None: not all of them, or it cannot hand them on.
+
+        Who waits for a lock cannot.
+        """
+        if self._core.locks.is_waiting(f"{instance}/{owner}"):
+            return None
         return self._held_token(f"{instance}/{owner}", names)
 
     def job_holds(self, job: str, names: Iterable[str]) -> int | None:
@@ -284,8 +289,7 @@ class Space:
         core = self._core
         deadline = core.leases.next_deadline()
         if deadline is not None and deadline <= now:
-            for instance in core.leases.handle_timeout(now):
-                self._end(core.sessions[instance])
+            self._end([core.sessions[instance] for instance in core.leases.handle_timeout(now)])
         deadline = core.locks.next_deadline()
         if deadline is not None and deadline <= now:
             self._holding.told(core.locks.handle_timeout(now))
@@ -304,27 +308,39 @@ class Space:
         elif isinstance(thing, Queue):
             self._queueing.timeout(found, thing)
 
-    def _end(self, session: Session) -> None:
-        """A client is not there any more: all that it waits for is over first, so that nothing goes to it any more."""
-        core, instance = self._core, session.instance
-        waiting = list(session.pending.values())
-        for pending in waiting:
+    def _end(self, sessions: Sequence[Session]) -> None:
+        """These clients are gone. All that they wait for is over first, so that nothing goes to them any more."""
+        core = self._core
+        waiting = [(session, pending) for session in sessions for pending in session.pending.values()]
+        for session, pending in waiting:
             core.gone(session, pending)
-        lost, told = self._holding.end(sorted(session.owners))
-        self._leave(waiting)
+        owners = [sorted(session.owners) for session in sessions]
+        lost, told = self._holding.end([owner for mine in owners for owner in mine])
+        self._leave([pending for _, pending in waiting])
         self._holding.told(told)
+        for session in sessions:
+            self._come_back(session)
+        for session, pending in waiting:
+            self._holding.left(session, pending)
+        for session, mine in zip(sessions, owners, strict=True):
+            self._gone(session, {owner: lost[owner] for owner in mine if owner in lost})
+
+    def _come_back(self, session: Session) -> None:
+        """What was given to a client that is gone."""
         for number in list(session.unseen):
             if self._queueing.undo(session, number):
                 session.answers.pop(number)
-                core.answers -= 1
+                self._core.answers -= 1
         for name in sorted(session.takes):
-            self._queueing.give_up(name, instance)
+            self._queueing.give_up(name, session.instance)
         for name, (_, ticket) in session.acts.items():
             self._meeting.withdraw(name, ticket)
-        for pending in waiting:
-            self._holding.left(session, pending)
         for given in session.given.values():
             self._holding.pass_on(given.condition)
+
+    def _gone(self, session: Session, lost: dict[str, dict[str, int]]) -> None:
+        """The rest of the end: what is remembered, and who is told."""
+        core, instance = self._core, session.instance
         for number, answer in session.answers.items():
             if not isinstance(answer.header, AcquireAnswer):  # it has been given back: it may be asked again
                 session.done.add(number)
@@ -416,7 +432,7 @@ class Space:
         """It goes with all that it holds; who waits for it is told. No condition uses it."""
         core, name = self._core, found.name
         waiting: list[tuple[Session, Pending]] = []
-        if core.locks.waiting(name) if found.thing is None else found.thing.waiting or isinstance(found.thing, Barrier):
+        if found.thing is None or isinstance(found.thing, Barrier) or found.thing.waiting:
             waiting = [
                 (session, pending)
                 for session in core.sessions.values()
