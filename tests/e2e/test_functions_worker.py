@@ -61,13 +61,13 @@ def test_calls_are_made_and_answered(place: Path, kind: str) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_record_says_what_was_begun_and_ended_and_goes_with_an_orderly_end(place: Path, kind: str) -> None:
     with worker(place, kind=kind) as end:
-        assert end.noted == (0, 0, "")
+        assert end.noted == (0, 0, False, "")
         end.result(end.call(work.add, 1))
         wait = end.call(work.await_file if kind == "coroutines" else work.wait_for, str(place / "go"))
-        eventually(lambda: end.noted == (wait, wait - 1, ""))
+        eventually(lambda: end.noted == (wait, wait - 1, False, ""))
         (place / "go").touch()
         end.result(wait)
-        assert end.noted == (wait, wait, "")
+        assert end.noted == (wait, wait, False, "")
         assert end.leave() == 0
         assert end.noted is None
 
@@ -77,7 +77,7 @@ def test_the_record_outlives_a_kill(place: Path) -> None:
         end.result(end.call(work.add, 1))
         end.call(work.die, signal.SIGKILL)
         assert end.process.wait(LIMIT_S) == -signal.SIGKILL
-        assert end.noted == (2, 1, "")
+        assert end.noted == (2, 1, False, "")
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -181,22 +181,24 @@ def test_a_limit_ends_the_process_and_the_record_tells_where_it_was(place: Path,
     assert end.process.wait(LIMIT_S) == 1
     assert end.noted is not None
     assert end.noted[:2] == (2, 1)
-    assert end.noted.text.startswith("Timeout")
-    assert "in sleep" in end.noted.text
+    assert end.noted.timeout
+    assert end.noted.where.count("\n") == 2
+    assert end.noted.where.endswith("in sleep\n")
 
 
 def test_a_limit_ends_a_call_that_never_lets_go_of_the_interpreter(end: WorkerEnd) -> None:
     end.call(work.hold_the_interpreter, limit_s=0.2)
     assert end.process.wait(LIMIT_S) == 1
     assert end.noted is not None
-    assert end.noted.text.startswith("Timeout")
+    assert end.noted.timeout
+    assert "in hold_the_interpreter" in end.noted.where
 
 
 def test_a_limit_holds_for_its_own_call_alone(end: WorkerEnd) -> None:
     assert end.result(end.call(work.add, 1)) == 2
     assert end.result(end.call(work.add, 1, limit_s=1.0)) == 2
     assert end.result(end.call(work.sleep, 1.3)) == 1.3
-    assert end.noted == (3, 3, "")
+    assert end.noted == (3, 3, False, "")
 
 
 def test_a_call_that_was_asked_back_in_time_is_not_made(place: Path, end: WorkerEnd) -> None:
@@ -284,11 +286,11 @@ def test_at_its_limit_a_call_is_answered_and_the_others_go_on(place: Path, kind:
         with pytest.raises(CallTimeout, match=r"longer than 0\.2 s") as caught:
             end.result(late)
         assert "sleep" in str(caught.value.__cause__)
-        eventually(lambda: end.noted == (3, 1, ""))
+        eventually(lambda: end.noted == (3, 1, False, ""))
         assert end.result(end.call(work.add, 1)) == 2
         (place / "go").touch()
         assert end.result(other) == "go"
-        assert end.noted == (4, 4, "")
+        assert end.noted == (4, 4, False, "")
         assert end.leave() == 0
 
 

@@ -277,6 +277,4 @@ class WorkerDesk:
         noted = record.read(record.path_of(self._board.worker_socket, live.job.id), self._board.boot_id)
         if noted is None:
             return DialAnswer(True, why=record.UNRECORDED)
-        timeout, _, where = noted.text.partition("\n")
-        why = "timeout" if timeout.startswith(record.TIMEOUT.decode()) else ""
-        return DialAnswer(True, noted.started, noted.finished, why, where)
+        return DialAnswer(True, noted.started, noted.finished, "timeout" if noted.timeout else "", noted.where)

@@ -29,6 +29,7 @@ TIMEOUT: Final = b"Timeout"
 UNRECORDED: Final = "unrecorded"
 """What a client is told of a worker that has left no record."""
 
+_OURS: Final = os.path.join(os.path.dirname(__file__), "perform.py")
 _MAGIC: Final = b"HFWORK1\n"
 _HEAD: Final = Struct("=8sQQ36s")
 _STARTED, _FINISHED = 1, 2
@@ -40,12 +41,14 @@ class Noted(NamedTuple):
     Attributes:
         started: Number of the last call begun.
         finished: Number of the last one such that it and all before it have ended.
-        text: Why it was ended, and where it was then; empty if it was not ended by itself.
+        timeout: It was ended since a call took too long.
+        where: Where that call was then, the innermost first, as ``faulthandler`` writes it.
     """
 
     started: int
     finished: int
-    text: str
+    timeout: bool = False
+    where: str = ""
 
 
 class Record:
@@ -111,8 +114,9 @@ def read(path: str, boot_id: str) -> Noted | None:
     magic, started, finished, boot = _HEAD.unpack_from(data)
     if magic != _MAGIC or boot.rstrip(b"\0") != boot_id.encode():
         return None
-    text = data[TEXT_AT:].rstrip(b"\0").decode("utf-8", "replace")
-    return Noted(started, min(finished, started), text)
+    why, _, stacks = data[TEXT_AT:].rstrip(b"\0").decode("utf-8", "replace").partition("\n")
+    where = stacks.rpartition("\n\n")[2].partition(f'  File "{_OURS}"')[0]  # the main thread's is the last one
+    return Noted(started, min(finished, started), why.startswith(TIMEOUT.decode()), where)
 
 
 def path_of(socket_path: str, job: str) -> str:
