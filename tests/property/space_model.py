@@ -153,6 +153,7 @@ class Model:
     def limit(self, name: str) -> None:
         thing = self.things[name]
         late = [each for each in self.line if each.place == name and self.is_late(each)]
+        late.sort(key=lambda each: each.until or 0.0)
         if thing.what.kind == "barrier":
             self.abort(name)
             return

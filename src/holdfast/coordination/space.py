@@ -403,6 +403,8 @@ class Space:
                 return Event()
             if what.kind == "barrier":
                 return Barrier(what.units, acts=what.acts)
+            if what.visible_s is not None and what.visible_s <= 0:
+                raise Refusal(ErrorCode.INVALID, f"items that are out for {what.visible_s:g} s")
             return snapshots.new_queue(what)
         except ValueError as exc:
             raise Refusal(ErrorCode.INVALID, str(exc)) from exc
