@@ -156,7 +156,7 @@ def test_at_a_time_after_a_delay_and_again_and_again(cli: Cli, tmp_path: Path) -
     at = add(cli, "run", "--at", "now+1s", "--sh", "date +%s.%N")
     delayed = add(cli, "run", "--delay", "500ms", "-d", "--sh", "date +%s.%N")
     beat = add(cli, "run", "--every", "1s", "--sh", f"echo $HOLDFAST_START_KEY >> {tmp_path}/beats")
-    assert {at, delayed, beat} <= set(plans(cli))
+    assert {at, delayed, beat} <= set(plans(cli, "-a"))
     for plan, least in ((at, 1.0), (delayed, 0.5)):
         ran = float(cli("logs", ended(cli, plan)["job"]).stdout)
         assert begun + least <= ran < begun + 20
