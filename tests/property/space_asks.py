@@ -282,6 +282,8 @@ class Asked(Model):
 
     def on_withdraw(self, instance: str, request: c.Withdraw, _: bytes) -> Said:
         client, number = self.clients[instance], request.of
+        if number == request.number:
+            raise No(ErrorCode.INVALID)
         each = next((each for each in self.line if each.key == (instance, number)), None)
         answer = client.answers.get(number, ("",))
         is_await = isinstance(each.request, c.Await) if each else answer[0] == "await"

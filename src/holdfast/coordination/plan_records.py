@@ -161,7 +161,7 @@ class GroupSettings(msgspec.Struct):
 
 
 class Happened(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """Base of all events; ``unix_s``: when. ``token`` of those that are asked for: for the answer."""
+    """Base of all events; ``unix_s``: when. ``ticket`` of those that are asked for: for the answer."""
 
     unix_s: float
 
@@ -169,28 +169,28 @@ class Happened(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 class Added(Happened, frozen=True):
     """A plan was asked for."""
 
-    token: int
+    ticket: int
     asked: Asked
 
 
 class Cancelled(Happened, frozen=True):
     """A plan is not to start (again)."""
 
-    token: int
+    ticket: int
     plan: int
 
 
 class Retried(Happened, frozen=True):
     """These are to start again, as far as they have failed."""
 
-    token: int
+    ticket: int
     plans: tuple[int, ...]
 
 
 class GroupChanged(Happened, frozen=True):
     """A group is to behave otherwise; None: as before."""
 
-    token: int
+    ticket: int
     name: str
     parallel: int | None = None
     paused: bool | None = None
@@ -223,7 +223,7 @@ class JobEnded(Happened, frozen=True):
 class TimePassed(Happened, frozen=True):
     """Nothing but that."""
 
-    token: int
+    ticket: int
 
 
 AnyHappened = (
@@ -257,7 +257,7 @@ class Watch(msgspec.Struct, frozen=True):
 class Answer(msgspec.Struct, frozen=True):
     """What came of a request: these plans, as they are now, or a refusal in words."""
 
-    token: int
+    ticket: int
     plans: tuple[int, ...] = ()
     refused: Why | None = None
     text: str = ""

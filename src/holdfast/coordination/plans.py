@@ -166,11 +166,11 @@ class Plans:
     def _happen(self, happened: AnyHappened) -> None:
         match happened:
             case Added():
-                self._add(happened.token, happened.asked)
+                self._add(happened.ticket, happened.asked)
             case Cancelled():
-                self._cancel(happened.token, happened.plan)
+                self._cancel(happened.ticket, happened.plan)
             case Retried():
-                self._retry(happened.token, happened.plans)
+                self._retry(happened.ticket, happened.plans)
             case GroupChanged():
                 self._change(happened)
             case Started():
@@ -180,18 +180,18 @@ class Plans:
             case JobEnded():
                 self._job_ended(happened.job, happened.why)
             case TimePassed():
-                self._answer(happened.token)
+                self._answer(happened.ticket)
             case _:
                 assert_never(happened)
 
-    def _add(self, token: int, asked: Asked) -> None:
+    def _add(self, ticket: int, asked: Asked) -> None:
         known = self.named(asked.principal, asked.id)
         if known is not None and known.asked.digest == asked.digest:
-            self._answer(token, known)
+            self._answer(ticket, known)
         elif known is not None:
-            self._refuse(token, "taken", f"there is a plan {asked.id!r} already, which is another one")
+            self._refuse(ticket, "taken", f"there is a plan {asked.id!r} already, which is another one")
         elif (objection := self._objection(asked)) is not None:
-            self._refuse(token, *objection)
+            self._refuse(ticket, *objection)
         else:
             self._last += 1
             plan = Planned(number=self._last, asked=asked, plans=set(asked.plans), jobs=set(asked.jobs))
@@ -203,7 +203,7 @@ class Plans:
             plan.waits_at = plan.at_unix_s is not None
             self._know(plan)
             self._begin(plan)
-            self._answer(token, plan)
+            self._answer(ticket, plan)
 
     def _objection(self, asked: Asked) -> tuple[Why, str] | None:
         if self._turns.draining(asked.group):
@@ -222,10 +222,10 @@ class Plans:
                 return "repeats", f"plan {plan.asked.id!r} repeats, so nothing can come after it"
         return None
 
-    def _cancel(self, token: int, number: int) -> None:
+    def _cancel(self, ticket: int, number: int) -> None:
         plan = self.plans.get(number)
         if plan is None:
-            self._refuse(token, "gone", "this plan is not known any more")
+            self._refuse(ticket, "gone", "this plan is not known any more")
             return
         if plan.phase == "failed":
             self._leave(plan, "cancelled")
@@ -236,13 +236,13 @@ class Plans:
             plan.last = True
         elif not plan.over:
             self._end(plan, "cancelled", "")
-        self._answer(token, plan)
+        self._answer(ticket, plan)
 
-    def _retry(self, token: int, numbers: Iterable[int]) -> None:
+    def _retry(self, ticket: int, numbers: Iterable[int]) -> None:
         found = [plan for number in sorted(set(numbers)) if (plan := self.plans.get(number)) is not None]
         failed = [plan for plan in found if plan.phase == "failed"]
         if self.active + len(failed) > MOST:
-            self._refuse(token, "full", f"with them more than {MOST} plans would wait, which is the limit")
+            self._refuse(ticket, "full", f"with them more than {MOST} plans would wait, which is the limit")
             return
         for plan in failed:
             plan.phase, plan.why, plan.ended_unix_s, plan.last = "waiting", "", None, False
@@ -250,16 +250,16 @@ class Plans:
             del self._over[plan.number]
         for plan in failed:
             self._begin(plan)
-        self._answer(token, *found)
+        self._answer(ticket, *found)
 
     def _change(self, change: GroupChanged) -> None:
         if self._turns.full(change.name):
-            self._refuse(change.token, "full", f"there are {MOST_GROUPS} groups, which is the limit")
+            self._refuse(change.ticket, "full", f"there are {MOST_GROUPS} groups, which is the limit")
             return
         for number in self._turns.change(change):
             if self.plans[number].phase == "held" and not self._turns.draining(change.name):
                 self._turns.stand(self.plans[number])
-        self._answer(change.token)
+        self._answer(change.ticket)
 
     def _started(self, started: Started) -> None:
         plan = self._starting(started.plan, started.firing)
@@ -437,11 +437,11 @@ class Plans:
             self._armed = deadlines
             self._orders.append(deadlines)
 
-    def _answer(self, token: int, *plans: Planned) -> None:
-        self._orders.append(Answer(token, tuple(plan.number for plan in plans)))
+    def _answer(self, ticket: int, *plans: Planned) -> None:
+        self._orders.append(Answer(ticket, tuple(plan.number for plan in plans)))
 
-    def _refuse(self, token: int, why: Why, text: str) -> None:
-        self._orders.append(Answer(token, (), why, text))
+    def _refuse(self, ticket: int, why: Why, text: str) -> None:
+        self._orders.append(Answer(ticket, (), why, text))
 
     def validate(self) -> None:
         """Checks every invariant.

@@ -456,6 +456,8 @@ class Space:
     def _withdraw(self, session: Session, request: Withdraw, _body: bytes) -> None:
         """Of an AWAIT: it waits no more to be notified, but still ends with its lock held; withdrawn again, it ends."""
         core, number = self._core, request.of
+        if number == request.number:
+            raise Refusal(ErrorCode.INVALID, "a request cannot withdraw itself")
         pending = session.pending.get(number)
         answer = session.answers.get(number)
         given_up = True

@@ -57,7 +57,7 @@ class World:
     def ask(self, id_: str = "", **asked: Any) -> Answer:
         id_ = id_ or f"p{self.machine._last + 1}"
         fields = {"id": id_, "principal": "eve", "cargo": b"cargo", "digest": id_.encode(), **asked}
-        self.happen(Added(unix_s=self.unix_s, token=1, asked=Asked(**fields)))
+        self.happen(Added(unix_s=self.unix_s, ticket=1, asked=Asked(**fields)))
         return self.answer()
 
     def answer(self) -> Answer:
@@ -86,18 +86,18 @@ class World:
         """Time passes; what starts then."""
         self.now += seconds
         self.unix_s += seconds
-        self.happen(TimePassed(unix_s=self.unix_s, token=2))
+        self.happen(TimePassed(unix_s=self.unix_s, ticket=2))
         return self.starts()
 
     def cancel(self, plan: Planned) -> None:
-        self.happen(Cancelled(unix_s=self.unix_s, token=1, plan=plan.number))
+        self.happen(Cancelled(unix_s=self.unix_s, ticket=1, plan=plan.number))
 
     def retry(self, *plans: Planned) -> list[tuple[int, int]]:
-        self.happen(Retried(unix_s=self.unix_s, token=1, plans=tuple(plan.number for plan in plans)))
+        self.happen(Retried(unix_s=self.unix_s, ticket=1, plans=tuple(plan.number for plan in plans)))
         return self.starts()
 
     def group(self, name: str = "g", **changes: Any) -> list[tuple[int, int]]:
-        self.happen(GroupChanged(unix_s=self.unix_s, token=1, name=name, **changes))
+        self.happen(GroupChanged(unix_s=self.unix_s, ticket=1, name=name, **changes))
         return self.starts()
 
     def again(self, plan: Planned) -> Planned:
@@ -416,7 +416,7 @@ def test_asking_again_is_harmless_and_another_one_is_refused(world: World) -> No
 
 
 def test_cancelling_what_is_not_there(world: World) -> None:
-    world.happen(Cancelled(unix_s=world.unix_s, token=9, plan=5))
+    world.happen(Cancelled(unix_s=world.unix_s, ticket=9, plan=5))
     assert world.answer() == Answer(9, (), "gone", "this plan is not known any more")
 
 

@@ -241,6 +241,23 @@ def test_taking_the_lock_again_is_not_refused_so_another_one_gives_way(
     assert not anna.answer(waiting, c.AwaitAnswer).notified
 
 
+def test_the_youngest_gives_way(world: World, anna: Client, bert: Client, word: str) -> None:
+    third = Client(world, "carl___________1")
+    for name in ("a", "b"):
+        anna.open(name)
+    anna.hold("a")
+    anna.hold("r")
+    anna.send(c.Await, 1, word, timeout_s=2.0)
+    bert.hold("r")
+    third.hold("b")
+    older, younger = bert.acquire("b"), third.acquire("a")
+    world.wait(2.0)
+    assert len(third.answer(younger, c.AcquireAnswer).circle) == 3
+    assert bert.waits(older)
+    third.release("b")
+    assert bert.token(older)
+
+
 def test_a_notification_that_comes_to_nobody_goes_to_the_next_one(
     world: World, anna: Client, bert: Client, word: str
 ) -> None:
@@ -337,6 +354,23 @@ def test_what_is_held_is_bounded(anna: Client, monkeypatch: pytest.MonkeyPatch) 
     )
     anna.release("s", owner=2)
     anna.hold("s", "r", owner=3)
+
+
+def test_a_long_limit_leaves_nothing_behind_for_long(world: World, anna: Client, bert: Client) -> None:
+    """Waits that are served long before their time do not pile up until then."""
+    world.checks = False
+    for name in ("db", "other"):
+        anna.open(name)
+        anna.hold(name)
+    bert.acquire("other", timeout_s=1_000.0)
+    for _ in range(300):
+        number = bert.acquire("db", owner=2, timeout_s=100_000.0)
+        anna.release("db")
+        bert.token(number)
+        again = anna.acquire("db", seen=(anna.number - 1,))
+        bert.release("db", owner=2)
+        anna.token(again)
+    assert len(world.space._core.locks._requests._limits) < 200
 
 
 def test_waits_are_bounded_and_what_ends_them_is_not(

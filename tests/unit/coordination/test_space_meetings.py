@@ -51,6 +51,8 @@ def test_the_last_one_acts_before_the_others_go_on(anna: Client, bert: Client) -
     assert bert.answer(last, c.MeetAnswer) == c.MeetAnswer(1, act=True)
     assert anna.waits(first)
     assert anna.answer(meet(anna, do="acted", of=last), c.MeetAnswer).broken, "it was not told to"
+    assert bert.answer(meet(bert, do="acted", of=last + 50), c.MeetAnswer).broken, "nor was this"
+    assert anna.waits(first)
     assert bert.answer(meet(bert, do="acted", of=last), c.MeetAnswer) == c.MeetAnswer(1)
     assert anna.answer(first, c.MeetAnswer) == c.MeetAnswer(0)
 

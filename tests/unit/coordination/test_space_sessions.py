@@ -238,6 +238,10 @@ def test_a_grant_that_was_seen_stays(world: World, anna: Client) -> None:
     assert world.state("db").free == 0
 
 
+def test_a_request_does_not_withdraw_itself(anna: Client) -> None:
+    assert anna.failure(anna.send(c.Withdraw, 1))[0] == ErrorCode.INVALID
+
+
 def test_a_request_that_comes_after_its_withdrawal_is_not_carried_out(world: World, anna: Client) -> None:
     anna.open("db")
     assert not anna.withdraw(77)
