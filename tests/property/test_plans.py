@@ -263,7 +263,7 @@ class Run:
         orders = self.machine.apply(data, self.now)
         if isinstance(event, Started):
             self.model.started_(event)
-            self.model.happen(TimePassed(unix_s=self.unix_s, token=2), self.now)
+            self.model.happen(TimePassed(unix_s=self.unix_s, ticket=2), self.now)
         else:
             self.model.happen(event, self.now)
         self.armed = ([self.armed] + [order for order in orders if isinstance(order, Arm)])[-1]
@@ -331,9 +331,9 @@ class Run:
             at_unix_s=rng.choice([None, None, self.unix_s + rng.uniform(-100, 300)]),
             delay_s=rng.choice([None, None, rng.uniform(0, 300)]), plans=after, jobs=jobs,
         )  # fmt: skip
-        orders = self.happen(Added(unix_s=self.unix_s, token=7, asked=asked))
+        orders = self.happen(Added(unix_s=self.unix_s, ticket=7, asked=asked))
         (answer,) = [order for order in orders if isinstance(order, Answer)]
-        assert answer.token == 7
+        assert answer.ticket == 7
         self.seen.add(answer.refused or "added")
 
     def carry_out(self) -> None:
@@ -364,37 +364,37 @@ class Run:
         self.unix_s += step
         if self.rng.random() < 0.05:
             self.unix_s += self.rng.uniform(-500, 500)  # somebody sets the clock
-        self.happen(TimePassed(unix_s=self.unix_s, token=2))
+        self.happen(TimePassed(unix_s=self.unix_s, ticket=2))
 
     def change_group(self) -> None:
         rng = self.rng
         self.happen(
             GroupChanged(
-                unix_s=self.unix_s, token=7, name=rng.choice("ab"), parallel=rng.choice([None, 1, 2, 4]),
+                unix_s=self.unix_s, ticket=7, name=rng.choice("ab"), parallel=rng.choice([None, 1, 2, 4]),
                 paused=rng.choice([None, False, True]), draining=rng.choice([None, False, False, True]),
             )
         )  # fmt: skip
 
     def cancel(self) -> None:
         if self.model.plans:
-            self.happen(Cancelled(unix_s=self.unix_s, token=7, plan=self.rng.choice(list(self.model.plans))))
+            self.happen(Cancelled(unix_s=self.unix_s, ticket=7, plan=self.rng.choice(list(self.model.plans))))
 
     def retry(self) -> None:
         if self.model.plans:
             numbers = tuple(self.rng.choice(list(self.model.plans)) for _ in range(10))
-            self.happen(Retried(unix_s=self.unix_s, token=7, plans=numbers))
+            self.happen(Retried(unix_s=self.unix_s, ticket=7, plans=numbers))
 
     def finish(self) -> None:
         """Nothing hinders anybody any more: every plan comes to an end, or goes on as a series."""
         for name in "ab":
-            self.happen(GroupChanged(unix_s=self.unix_s, token=7, name=name, parallel=9, paused=False, draining=False))
+            self.happen(GroupChanged(unix_s=self.unix_s, ticket=7, name=name, parallel=9, paused=False, draining=False))
         for plan in list(self.model.plans.values()):
             if plan.series:
-                self.happen(Cancelled(unix_s=self.unix_s, token=7, plan=plan.number))
+                self.happen(Cancelled(unix_s=self.unix_s, ticket=7, plan=plan.number))
         for _ in range(1000):
             self.now += 1000.0
             self.unix_s += 1000.0
-            self.happen(TimePassed(unix_s=self.unix_s, token=2))
+            self.happen(TimePassed(unix_s=self.unix_s, ticket=2))
             while self.wanted:
                 self.carry_out()
             while self.running:

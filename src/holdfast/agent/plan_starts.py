@@ -62,7 +62,7 @@ AGAIN_S: Final = 1.0
 LONGEST_S: Final = 10.0
 """Where there is no room for a job, it is looked for again at least so often."""
 LOOKING: Final = 0
-"""The token of ``TimePassed``; those of requests are greater."""
+"""The ticket of ``TimePassed``; those of requests are greater."""
 
 Name = tuple[int, int]
 """A firing: the plan's number and its own."""
@@ -302,7 +302,7 @@ class PlanStarts:
         wait_s = self._wait_s()
         if wait_s is not None and wait_s <= 0:
             self._looking = True
-            self.record(TimePassed(unix_s=self._board.unix_s(), token=LOOKING))
+            self.record(TimePassed(unix_s=self._board.unix_s(), ticket=LOOKING))
         else:
             self._arm()
 

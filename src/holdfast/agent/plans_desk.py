@@ -113,7 +113,7 @@ class PlansDesk:
         self._unix_s = service.board.unix_s
         self._starts = PlanStarts(service, machine, recorder, identify)
         self._askers: dict[int, _Asker] = {}
-        self._token = LOOKING
+        self._ticket = LOOKING
         service.offer(
             {
                 Plan: self.plan,
@@ -135,9 +135,9 @@ class PlansDesk:
         """What the machine orders."""
         if not isinstance(order, Answer):
             self._starts.carry_out(order)
-        elif order.token == LOOKING:
+        elif order.ticket == LOOKING:
             self._starts.looked()
-        elif (asker := self._askers.pop(order.token, None)) is not None:
+        elif (asker := self._askers.pop(order.ticket, None)) is not None:
             self._answer(asker, order)
 
     # --- requests ----------------------------------------------------------------------------------------------------
@@ -181,16 +181,16 @@ class PlansDesk:
             jobs=jobs,
         )
         caller.does(decision, request.id, command_detail(spec, body))
-        token = self._expect(peer, stream, caller)
-        self._record(token, Added(unix_s=self._unix_s(), token=token, asked=asked), power=True)
+        ticket = self._expect(peer, stream, caller)
+        self._record(ticket, Added(unix_s=self._unix_s(), ticket=ticket, asked=asked), power=True)
 
     def unplan(self, peer: Peer, stream: int, request: Unplan, _body: bytes) -> None:
         """UNPLAN: it does not start (again)."""
         caller = self._service.guard.caller(peer, request)
         found = self._find(caller, request.id)
         caller.changes(found.asked.principal, found.asked.id)
-        token = self._expect(peer, stream, caller)
-        self._record(token, Cancelled(unix_s=self._unix_s(), token=token, plan=found.number), power=True)
+        ticket = self._expect(peer, stream, caller)
+        self._record(ticket, Cancelled(unix_s=self._unix_s(), ticket=ticket, plan=found.number), power=True)
 
     def replan(self, peer: Peer, stream: int, request: Replan, _body: bytes) -> None:
         """REPLAN: those that have failed start again."""
@@ -210,9 +210,9 @@ class PlansDesk:
             failed = [each for each in mine if each.phase == "failed" and each.asked.group == request.group]
         for principal in sorted({each.asked.principal for each in failed}):
             caller.changes(principal, request.id or f"group {request.group}")
-        token = self._expect(peer, stream, caller)
+        ticket = self._expect(peer, stream, caller)
         numbers = tuple(each.number for each in failed)
-        self._record(token, Retried(unix_s=self._unix_s(), token=token, plans=numbers), power=True)
+        self._record(ticket, Retried(unix_s=self._unix_s(), ticket=ticket, plans=numbers), power=True)
 
     def list_plans(self, peer: Peer, stream: int, request: Plans, _body: bytes) -> None:
         """PLANS: those that the caller may see."""
@@ -241,16 +241,16 @@ class PlansDesk:
             decision = Decision(False, "not controlled", text)
         asked = {"parallel": request.parallel, "paused": request.paused, "draining": request.drain}
         caller.does(decision, f"group {request.name}", {k: v for k, v in asked.items() if v is not None})
-        token = self._expect(peer, stream, caller, request.name)
+        ticket = self._expect(peer, stream, caller, request.name)
         change = GroupChanged(
             unix_s=self._unix_s(),
-            token=token,
+            ticket=ticket,
             name=request.name,
             parallel=request.parallel,
             paused=request.paused,
             draining=request.drain,
         )
-        self._record(token, change, power=True)
+        self._record(ticket, change, power=True)
 
     def list_groups(self, peer: Peer, stream: int, request: Groups, _body: bytes) -> None:
         """GROUPS: all of them."""
@@ -260,14 +260,14 @@ class PlansDesk:
     # --- answers -----------------------------------------------------------------------------------------------------
 
     def _expect(self, peer: Peer, stream: int, caller: Caller, group: str | None = None) -> int:
-        """The token that the answer to this will come with."""
-        self._token += 1
-        self._askers[self._token] = _Asker(peer, stream, caller, group)
-        return self._token
+        """The ticket that the answer to this will come with."""
+        self._ticket += 1
+        self._askers[self._ticket] = _Asker(peer, stream, caller, group)
+        return self._ticket
 
-    def _record(self, token: int, happened: Added | Cancelled | Retried | GroupChanged, *, power: bool) -> None:
+    def _record(self, ticket: int, happened: Added | Cancelled | Retried | GroupChanged, *, power: bool) -> None:
         def refused(error: StorageError) -> None:
-            asker = self._askers.pop(token, None)
+            asker = self._askers.pop(ticket, None)
             if asker is None:
                 return
             full = getattr(error, "full", False)
