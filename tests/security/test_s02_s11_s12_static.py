@@ -28,6 +28,7 @@ BY_NAME = {
     "client/host_entries.py": "fields of an entry, from a constant",
     "functions/calls.py": "in a worker, the function that its client may run there; in a client, one of its own",
     "jobs/recovery.py": "columns of a decision table in that module",
+    "local.py": "the module's own names, from a table",
     "store/memory.py": "tables of the journal's model for tests",
     "transport/tcp.py": "names of socket options, from a table in that place",
 }
@@ -85,12 +86,11 @@ def imports(tree: ast.Module) -> set[str]:
 
 
 MAY_OPEN = {
-    "functions/pickles.py": "in workers, and in clients for pools whose results they trust",
-    "client/coordination/values.py": "in clients, for queues whose users they trust",
+    "functions/pickles.py": "in workers, and in clients for pools and queues that they have said to trust",
 }
-"""The only modules that can open a pickle."""
-ASK_TO_OPEN = {"functions/calls.py", "functions/raised.py"}
-"""The only modules that use the first one: in functions that are told whether pickles are to be opened."""
+"""The only module that can open a pickle."""
+ASK_TO_OPEN = {"functions/calls.py", "functions/raised.py", "client/coordination/values.py"}
+"""The only modules that use it: in functions that are told whether pickles are to be opened."""
 NEVER = ("agent/", "keeper/", "jobs/", "store/", "wire/", "transport/", "coordination/", "cli/")
 """Rooms that have nothing to do with functions as such; an agent consists of them."""
 
@@ -114,7 +114,7 @@ def users(module: str) -> set[str]:
     return found
 
 
-def test_s11_s12_what_opens_pickles_is_used_in_two_places() -> None:
+def test_s11_s12_what_opens_pickles_is_used_where_it_is_asked_for() -> None:
     assert users("holdfast.functions.pickles") == ASK_TO_OPEN
 
 

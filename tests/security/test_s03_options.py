@@ -54,6 +54,7 @@ VARIABLES = {
     "HOLDFAST_AGENT": "given to commands; what carries it can be found as a leftover",
     "HOLDFAST_ATTEMPT": "given to commands",
     "HOLDFAST_DEADLINE": "given to commands",
+    "HOLDFAST_FENCE": "given to commands that hold something",
     "HOLDFAST_JOB_ID": "given to commands",
     "HOLDFAST_START_KEY": "given to commands",
     "HOLDFAST_WORKER": "given to workers by their client: what they are",

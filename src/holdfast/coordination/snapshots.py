@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import msgspec
 
 from holdfast.coordination.core import Core
@@ -76,7 +78,19 @@ class _Snapshot(msgspec.Struct, frozen=True):
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(_Snapshot).decode
-_HEADERS = {name: kind for name, kind in vars(wire).items() if name.endswith("Answer")}
+_HEADERS: Final[dict[str, type[msgspec.Struct]]] = {
+    kind.__name__: kind
+    for kind in (
+        wire.OpenAnswer,
+        wire.AcquireAnswer,
+        wire.AwaitAnswer,
+        wire.FlagAnswer,
+        wire.MeetAnswer,
+        wire.PutAnswer,
+        wire.TakeAnswer,
+        wire.NumberedAnswer,
+    )
+}
 
 
 def encode(core: Core, grants: dict[str, dict[str, Grant]], reserved: int) -> bytes:

@@ -21,6 +21,10 @@ if TYPE_CHECKING:
         def exitcode(self) -> int | None: ...
 
 
+state_dir = ""
+"""In a worker: where its agent is at home, so that what it is handed can be asked for there; else empty."""
+
+
 class ThisProcess:
     """A worker that runs a function, seen from inside.
 

@@ -16,6 +16,7 @@ import sys
 from types import FrameType, ModuleType
 from typing import TYPE_CHECKING, Any, Final
 
+from holdfast.functions import current
 from holdfast.functions.setup import CALL, POOL, SOCKET_VARIABLE, take_orders
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ def main(argv: list[str]) -> int:
         print(f"holdfast: this worker does not understand its orders: {error}", file=sys.stderr)
         return USAGE
     os.environ.pop(SOCKET_VARIABLE)
+    current.state_dir = os.path.dirname(socket_path)
     _dress(setup)
     if argv == [CALL]:
         from holdfast.functions import single
@@ -67,9 +69,7 @@ def _dress(setup: WorkerSetup) -> None:
     for stream in (sys.stdout, sys.stderr):
         if stream is not None:
             stream.reconfigure(line_buffering=True)  # type: ignore[union-attr]
-    from holdfast.functions.current import ThisProcess, become
-
-    become(ThisProcess(setup.name or f"Worker-{os.getpid()}"))
+    current.become(current.ThisProcess(setup.name or f"Worker-{os.getpid()}"))
 
 
 def _serve(setup: WorkerSetup, first: FirstCall | None, socket_path: str, job: str) -> int:

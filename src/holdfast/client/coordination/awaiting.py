@@ -68,8 +68,8 @@ class Handle:
         await self._use()
         return await self._desk.connection.call(calls.object_state(self.name))
 
-    async def _seen(self, what: str) -> Any:
-        return getattr(await self.state(), what)
+    async def _seen(self, look: Callable[[ObjectStateAnswer], Any]) -> Any:
+        return look(await self.state())
 
     @property
     def _desk(self) -> Desk:
@@ -293,7 +293,7 @@ class Semaphore(_Held):
     @property
     def value(self) -> Coroutine[Any, Any, int]:
         """Units that can be had now; asks the host."""
-        return self._seen("free")
+        return self._seen(lambda state: state.free)
 
 
 class BoundedSemaphore(Semaphore):
@@ -474,12 +474,12 @@ class Barrier(Handle):
     @property
     def n_waiting(self) -> Coroutine[Any, Any, int]:
         """How many wait; asks the host."""
-        return self._seen("waiting")
+        return self._seen(lambda state: state.waiting)
 
     @property
     def broken(self) -> Coroutine[Any, Any, bool]:
         """Whether it is broken; asks the host."""
-        return self._seen("broken")
+        return self._seen(lambda state: state.broken)
 
 
 class Together:

@@ -11,6 +11,7 @@ import threading
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from holdfast.client.coordination.desk_threads import Desk, desk_of
+from holdfast.functions import current
 
 if TYPE_CHECKING:
     from holdfast.client.drive_threads import Connection
@@ -94,9 +95,8 @@ def shared_host(where: Where = OWN) -> Host:
 def _connect(where: Where) -> Host:
     from holdfast.client.sync import connect
 
-    socket = os.environ.get("HOLDFAST_AGENT_SOCKET", "")
-    if socket and where.agent and os.environ.get("HOLDFAST_AGENT") == where.agent:  # we are a job of that agent
-        return connect("local", state_dir=os.path.dirname(socket), start=False)
+    if current.state_dir and where.agent and os.environ.get("HOLDFAST_AGENT") == where.agent:
+        return connect("local", state_dir=current.state_dir, start=False)  # we are a worker of that agent
     if where.address == "local" and where.socket:
         return connect("local", state_dir=os.path.dirname(where.socket))
     return connect(where.address)
