@@ -108,7 +108,7 @@ class LifoQueue(Queue):
 
 
 class PriorityQueue(Queue):
-    """As ``queue.PriorityQueue``, for items that are numbers or begin with one."""
+    """As ``queue.PriorityQueue``, for items that are numbers, str or bytes, or tuples that begin with one."""
 
     _order = "priority"
 

@@ -47,10 +47,10 @@ def test_orders_and_counts_are_those_of_the_standard_library(
         match rng.randrange(5):
             case 0 | 1:
                 put += 1
-                priority = float(rng.randrange(3))
-                got = ours.put(str(put).encode(), now=0.0, priority=priority, wait=False)
+                priority, rank = float(rng.randrange(3)), rng.choice(["", "a", "a\0", "b"])
+                got = ours.put(str(put).encode(), now=0.0, priority=priority, rank=rank, wait=False)
                 try:
-                    theirs.put_nowait((priority, put) if order == "priority" else put)
+                    theirs.put_nowait((priority, rank, put) if order == "priority" else put)
                     assert isinstance(got[0], Taken)
                 except standard.Full:
                     assert got == (Refused(got[0].ticket, "full"), [])
@@ -59,7 +59,7 @@ def test_orders_and_counts_are_those_of_the_standard_library(
                 try:
                     value = theirs.get_nowait()
                     assert isinstance(taken, Delivered)
-                    assert int(taken.item.value) == (value[1] if order == "priority" else value)
+                    assert int(taken.item.value) == (value[2] if order == "priority" else value)
                 except standard.Empty:
                     assert isinstance(taken, Refused)
                     assert taken.why == "empty"

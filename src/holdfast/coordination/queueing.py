@@ -40,7 +40,12 @@ class QueueRoom:
             raise Refusal(ErrorCode.QUOTA, text, final=False)
         before, wait = queue.bytes, request.wait and not core.crowded
         outcome, told = queue.put(
-            body, now=core.now, priority=request.priority, wait=wait, until=core.until(request.timeout_s)
+            body,
+            now=core.now,
+            priority=request.priority,
+            rank=request.rank,
+            wait=wait,
+            until=core.until(request.timeout_s),
         )
         if isinstance(outcome, Refused) and outcome.why == "full" and request.wait:
             raise core.no_room()

@@ -35,7 +35,7 @@ _SPARE: Final = 64
 class Item(msgspec.Struct, frozen=True):
     """What somebody has put: ``id`` counts up from 1; the lowest ``priority`` is first; ``deliveries`` so far.
 
-    ``unseen``: how many of the deliveries reached nobody.
+    ``unseen``: how many of the deliveries reached nobody. ``rank``: the lowest is first among equal priorities.
     """
 
     id: int
@@ -43,6 +43,7 @@ class Item(msgspec.Struct, frozen=True):
     priority: float = 0.0
     deliveries: int = 0
     unseen: int = 0
+    rank: str = ""
 
 
 class Taken(msgspec.Struct, frozen=True):
@@ -102,7 +103,7 @@ class QueueState(msgspec.Struct, frozen=True):
     unfinished: int
     shut: bool
     emptied: bool
-    putters: list[tuple[Ticket, bytes, float, float | None]]
+    putters: list[tuple[Ticket, bytes, float, str, float | None]]
     getters: list[tuple[Ticket, str, float | None]]
     joiners: list[tuple[Ticket, float | None]]
     last_ticket: Ticket
@@ -112,6 +113,7 @@ class QueueState(msgspec.Struct, frozen=True):
 class _Putter(msgspec.Struct):
     value: bytes
     priority: float
+    rank: str
 
 
 class Queue:
@@ -141,7 +143,7 @@ class Queue:
         self._emptied = False
         self._visible_after_s = visible_after_s
         self._most_deliveries = most_deliveries
-        self._ready: list[tuple[float, int, Item]] = []
+        self._ready: list[tuple[tuple[float, str], int, Item]] = []
         self._out: dict[int, Out] = {}
         self._putters: Line[_Putter] = Line()
         self._getters: Line[str] = Line()
@@ -161,7 +163,14 @@ class Queue:
         return 0 < self.maxsize <= len(self._ready) + len(self._out)
 
     def put(
-        self, value: bytes, *, now: float, priority: float = 0.0, wait: bool = True, until: float | None = None
+        self,
+        value: bytes,
+        *,
+        now: float,
+        priority: float = 0.0,
+        rank: str = "",
+        wait: bool = True,
+        until: float | None = None,
     ) -> tuple[Taken | Waiting | Refused, list[Told]]:
         """Put an item: what becomes of it, and what others are to be told."""
         ticket = self._ticket()
@@ -169,12 +178,12 @@ class Queue:
             return Refused(ticket, "shut"), []
         if not self._putters and not self.full:
             self.bytes += cost(value)
-            taken = self._take(ticket, value, priority)
+            taken = self._take(ticket, _Putter(value, priority, rank))
             return taken, self._move(now)
         if not wait:
             return Refused(ticket, "full"), []
         self.bytes += cost(value)
-        self._putters.stand(ticket, _Putter(value, priority), until)
+        self._putters.stand(ticket, _Putter(value, priority, rank), until)
         return Waiting(ticket), []
 
     def get(
@@ -341,7 +350,7 @@ class Queue:
             self.unfinished,
             self.shut,
             self._emptied,
-            [(ticket, putter.value, putter.priority, until) for ticket, putter, until in self._putters.state()],
+            [(ticket, put.value, put.priority, put.rank, until) for ticket, put, until in self._putters.state()],
             self._getters.state(),
             [(ticket, until) for ticket, _, until in self._joiners.state()],
             self._last_ticket,
@@ -357,8 +366,8 @@ class Queue:
             self._plan_return(out)
         self.dead = {item.id: item for item in state.dead}
         self.unfinished, self.shut, self._emptied = state.unfinished, state.shut, state.emptied
-        for ticket, value, priority, until in state.putters:
-            self._putters.stand(ticket, _Putter(value, priority), until)
+        for ticket, value, priority, rank, until in state.putters:
+            self._putters.stand(ticket, _Putter(value, priority, rank), until)
         for ticket, taker, until in state.getters:
             self._getters.stand(ticket, taker, until)
         for ticket, until in state.joiners:
@@ -397,10 +406,10 @@ class Queue:
         out = self._out.get(id_)
         return out is not None and out.item.deliveries == deliveries
 
-    def _take(self, ticket: Ticket, value: bytes, priority: float) -> Taken:
+    def _take(self, ticket: Ticket, put: _Putter) -> Taken:
         self._last_id += 1
         self.unfinished += 1
-        self._make_ready(Item(self._last_id, value, priority))
+        self._make_ready(Item(self._last_id, put.value, put.priority, rank=put.rank))
         return Taken(ticket, self._last_id)
 
     def _make_ready(self, item: Item) -> None:
@@ -408,7 +417,7 @@ class Queue:
             self.bytes -= cost(item.value)
             self.unfinished -= min(self.unfinished, 1)
             return
-        first = {"fifo": 0.0, "lifo": 0.0, "priority": item.priority}[self.order]
+        first = (item.priority, item.rank) if self.order == "priority" else (0.0, "")
         heapq.heappush(self._ready, (first, -item.id if self.order == "lifo" else item.id, item))
 
     def _deliver(self, ticket: Ticket, taker: str, now: float) -> Delivered:
@@ -454,7 +463,7 @@ class Queue:
                 told.append(self._deliver(*self._getters.serve(), now))
             elif self._putters and not self.full:
                 ticket, putter = self._putters.serve()
-                told.append(self._take(ticket, putter.value, putter.priority))
+                told.append(self._take(ticket, putter))
             else:
                 return told
 

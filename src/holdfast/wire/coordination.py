@@ -136,12 +136,13 @@ class Meet(Numbered, frozen=True, tag="meet"):
 
 
 class Put(Numbered, frozen=True, tag="put"):
-    """Put an item; the body is its value. Lower priorities come first."""
+    """Put an item; the body is its value. Lower priorities come first, among equals lower ranks, then older items."""
 
     name: ObjectName
     priority: float = 0.0
     wait: bool = True
     timeout_s: Seconds | None = None
+    rank: Annotated[str, Meta(max_length=limits.RANK_CHARS)] = ""
 
 
 class Take(Numbered, frozen=True, tag="take"):

@@ -103,6 +103,8 @@ SEEN_NUMBERS: Final = 1000
 """Answers that one request may say to have seen."""
 ITEM_BYTES: Final = 1 * MIB
 """Value of one item of a queue: it is the body of one answer."""
+RANK_CHARS: Final = 256
+"""By which items of one priority are sorted, by code points; what differs later only comes in the order of arrival."""
 LEASE_S: Final = 15.0
 """How long a client that is not heard of is believed to be there."""
 LEASE_LEAST_S: Final = 3.0

@@ -288,8 +288,11 @@ def test_orders(host: sync.Host) -> None:
     ranks.put("first of all", priority=-1)
     assert [stack.get() for _ in range(3)] == [3, 1, 2]
     assert [ranks.get() for _ in range(4)] == ["first of all", (1, "1"), (2, "2"), (3, "3")]
-    with pytest.raises(TypeError, match="no priority"):
-        ranks.put("text")
+    for text in ("b", ("a", 2), "a", ("a", 1)):
+        ranks.put(text)
+    assert [ranks.get() for _ in range(4)] == ["a", ("a", 1), ("a", 2), "b"]
+    with pytest.raises(TypeError, match="a dict has no place in a line"):
+        ranks.put({})
 
 
 def test_work_that_fails_comes_back(host: sync.Host) -> None:

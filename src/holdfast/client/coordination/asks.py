@@ -150,9 +150,12 @@ def _not_met() -> m.MeetAnswer:
     raise BrokenBarrier("the time for meeting at the barrier is over")
 
 
-def put(name: str, value: bytes, *, priority: float, wait: bool, timeout_s: float | None) -> Ask[int]:
-    """Put an item; its number."""
-    request = m.Put(name, priority, bool(wait), limited(timeout_s), number=1)
+def put(
+    name: str, value: bytes, *, order: tuple[float, str] = (0.0, ""), wait: bool, timeout_s: float | None
+) -> Ask[int]:
+    """Put an item; its number. ``order``: priority and rank."""
+    priority, rank = order
+    request = m.Put(name, priority, bool(wait), limited(timeout_s), rank, number=1)
 
     def read(header: bytes, _: bytes) -> int:
         answer = m.decode(header, m.PutAnswer)

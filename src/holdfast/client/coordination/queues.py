@@ -41,7 +41,8 @@ class Queue(Handle):
                 anything that can be pickled where the queue was opened with ``values="pickle"``.
             block: Wait for room.
             timeout: Seconds to wait at most; None: no limit.
-            priority: Of a priority queue, lowest first; None: the item itself, or the first part of it.
+            priority: Of a priority queue, lowest first; None: the item itself, which then is a number, str, bytes, or
+                a tuple or list that begins with one.
 
         Raises:
             QueueFull: no room (in time); also a ``queue.Full``.
@@ -50,9 +51,9 @@ class Queue(Handle):
             CallTooLarge: it is larger than ``ITEM_BYTES``.
         """
         _check(block, timeout)
-        sort = values.priority_of(item, priority) if self._what.order == "priority" else 0.0
+        order = values.order_of(item, priority) if self._what.order == "priority" else (0.0, "")
         data = values.encode(item, self._values, self.name)
-        self._ask(asks.put(self.name, data, priority=sort, wait=block, timeout_s=timeout))
+        self._ask(asks.put(self.name, data, order=order, wait=block, timeout_s=timeout))
 
     def get(self, block: bool = True, timeout: float | None = None) -> Any:
         """The next item; waits while the queue is empty.
@@ -114,6 +115,16 @@ class Queue(Handle):
         """Whether there is no room now."""
         state = self.state()
         return 0 < state.maxsize <= state.size + state.out
+
+    @property
+    def unfinished_tasks(self) -> int:
+        """Items that were put and are not done; asks the host."""
+        return self.state().unfinished
+
+    @property
+    def is_shutdown(self) -> bool:
+        """Whether it was shut down; asks the host."""
+        return self.state().shut
 
     def task_done(self) -> None:
         """One item that was got is done; with ``visible``: acknowledges the one that this handle got first.
