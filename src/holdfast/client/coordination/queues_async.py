@@ -119,12 +119,12 @@ class Queue(Handle):
     @property
     def unfinished_tasks(self) -> Coroutine[Any, Any, int]:
         """Items that were put and are not done; asks the host."""
-        return self._seen("unfinished")
+        return self._seen(lambda state: state.unfinished)
 
     @property
     def is_shutdown(self) -> Coroutine[Any, Any, bool]:
         """Whether it was shut down; asks the host."""
-        return self._seen("shut")
+        return self._seen(lambda state: state.shut)
 
     async def task_done(self) -> None:
         """One item that was got is done; with ``visible``: acknowledges the one that this handle got first.
