@@ -15,6 +15,9 @@ import pytest
 import holdfast
 from holdfast.client import embedded
 from holdfast.errors import HoldfastError
+from tests.conformance.counts import pytest_terminal_summary
+
+__all__ = ["pytest_terminal_summary"]
 
 pytest.register_assert_rewrite("tests.e2e.harness")
 
