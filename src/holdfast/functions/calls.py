@@ -217,14 +217,18 @@ def pickled(value: object, place: str) -> bytes:
     """The pickle of a value that is called so.
 
     Raises:
-        CallRefused: it cannot be pickled.
+        CallRefused: it cannot be pickled; a ``pickle.PicklingError`` as well if that is what pickling has raised.
     """
     try:
         return _dumps(value)
     except Exception as exc:
-        from holdfast.functions.errors import CallRefused
+        from pickle import PicklingError
 
-        raise CallRefused(f"{place} cannot be sent: {type(exc).__name__}: {exc}") from exc
+        from holdfast.functions.errors import CallRefused
+        from holdfast.functions.pickles import CannotPickle
+
+        kind = CannotPickle if isinstance(exc, PicklingError) else CallRefused
+        raise kind(f"{place} cannot be sent: {type(exc).__name__}: {exc}") from exc
 
 
 # --- inside ----------------------------------------------------------------------------------------------------------
@@ -243,7 +247,7 @@ def _opened(data: bytes, what: str) -> Any:
         return loads(data)
     except ModuleNotFoundError as exc:
         raise CannotLoad(f"{what}: {exc}", exc.name) from exc
-    except Exception as exc:
+    except (Exception, SystemExit) as exc:
         raise CannotLoad(f"{what} cannot be opened: {type(exc).__name__}: {exc}") from exc
 
 

@@ -17,6 +17,12 @@ class CallRefused(FunctionError, TypeError):
     ran: Ran = "no"
 
 
+class CallUnreadable(CallRefused, BrokenExecutor):
+    """Function or arguments came to a worker and could not be opened there, so nothing was called.
+    ``concurrent.futures`` takes a pool for broken then; here only this call fails.
+    """
+
+
 class CallTooLarge(FunctionError, ValueError):
     """Arguments or result beyond a limit, which the message names."""
 

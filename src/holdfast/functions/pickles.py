@@ -6,11 +6,30 @@ and in clients that have said of a pool that they trust its workers.
 
 from __future__ import annotations
 
+import io
 import pickle
-from types import ModuleType
-from typing import Any
+from collections import ChainMap
+from types import CodeType, ModuleType
+from typing import Any, ClassVar
 
 import cloudpickle  # type: ignore[import-untyped]
+
+from holdfast.functions.errors import CallRefused
+
+
+class CannotPickle(CallRefused, pickle.PicklingError):
+    """Something cannot be pickled, as pickling itself says."""
+
+
+def _code_with_its_file(code: CodeType) -> Any:
+    """As cloudpickle writes code, which leaves out where it is from: tracebacks should tell."""
+    reduced = cloudpickle.CloudPickler.dispatch_table[CodeType](code)
+    make, args, *rest = reduced
+    return (make, tuple([code.co_filename if part == "<dynamic-code>" else part for part in args]), *rest)
+
+
+class _Pickler(cloudpickle.CloudPickler):  # type: ignore[misc]
+    dispatch_table: ClassVar[Any] = ChainMap({CodeType: _code_with_its_file}, cloudpickle.CloudPickler.dispatch_table)
 
 
 def dumps(value: object) -> bytes:
@@ -19,8 +38,9 @@ def dumps(value: object) -> bytes:
     Raises:
         Exception: whatever the value's own methods raise; as a rule ``TypeError`` or ``pickle.PicklingError``.
     """
-    data: bytes = cloudpickle.dumps(value, protocol=5)  # what Python 3.8 and newer read
-    return data
+    file = io.BytesIO()
+    _Pickler(file, protocol=5).dump(value)  # what Python 3.8 and newer read
+    return file.getvalue()
 
 
 def loads(data: bytes) -> Any:

@@ -86,8 +86,8 @@ def encode_error(error: BaseException, *, pickles: bool, own: str = "") -> bytes
 
 
 def encode_refusal(text: str) -> bytes:
-    """The body of an ERROR: the function was not called, a ``CallRefused`` says why; in the worker."""
-    return _pack(Raised(_ERRORS, "CallRefused", _clean(text[:TEXT_CHARS]), ran="no"))
+    """The body of an ERROR: the function was not called, a ``CallUnreadable`` says why; in the worker."""
+    return _pack(Raised(_ERRORS, "CallUnreadable", _clean(text[:TEXT_CHARS]), ran="no"))
 
 
 def encode_timeout(text: str, traceback: str) -> bytes:
@@ -190,7 +190,7 @@ def _ours(raised: Raised) -> BaseException | None:
     """What the worker itself says about a call."""
     from holdfast.functions import errors
 
-    for kind in (errors.CallTimeout, errors.CallRefused, errors.CallTooLarge):
+    for kind in (errors.CallTimeout, errors.CallUnreadable, errors.CallRefused, errors.CallTooLarge):
         if (raised.module, raised.qualname) == (kind.__module__, kind.__qualname__):
             return kind(raised.text, ran=raised.ran)
     return None

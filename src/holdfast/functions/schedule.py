@@ -259,10 +259,11 @@ class Schedule(Generic[C]):
         return calls
 
     def drop_waiting(self) -> list[C]:
-        """Take out the calls that wait in the line."""
+        """Take out the calls that wait in the line, but for as many as workers that are coming will begin."""
         calls = list(self._waiting)
-        self._waiting.clear()
-        return calls
+        kept = self._slots * sum(not lane.ready and not lane.retired for lane in self._lanes.values())
+        self._waiting = deque(calls[:kept])
+        return calls[kept:]
 
     def validate(self) -> None:
         """All invariants; for tests.

@@ -22,7 +22,7 @@ import pytest
 from holdfast.errors import LeaseLost
 from holdfast.functions import calls, messages, outcome, raised
 from holdfast.functions.calls import CannotLoad
-from holdfast.functions.errors import CallRefused, CallTimeout, CallTooLarge, RemoteError
+from holdfast.functions.errors import CallRefused, CallTimeout, CallTooLarge, CallUnreadable, RemoteError
 
 HERE = __name__
 
@@ -341,7 +341,7 @@ def test_the_worker_s_own_part_of_a_traceback_is_left_out() -> None:
 
 def test_what_the_worker_says_itself_is_no_remote_error() -> None:
     refused = raised.open_error(raised.encode_refusal("not callable"), pickles=False)
-    assert (type(refused), str(refused)) == (CallRefused, "not callable")
+    assert (type(refused), str(refused)) == (CallUnreadable, "not callable")
     assert getattr(refused, "ran", "") == "no"
     late = raised.open_error(raised.encode_timeout("too long", "where"), pickles=False)
     assert (type(late), str(late)) == (CallTimeout, "too long")
@@ -399,3 +399,30 @@ def test_the_line_of_a_durable_call_that_has_raised() -> None:
 def test_a_line_that_is_none(line: bytes) -> None:
     with pytest.raises(ValueError):
         outcome.open_line(line, pickles=True)
+
+
+def test_code_that_travels_says_where_it_is_from() -> None:
+    function = calls.load_function(calls.encode_function(lambda: 1 // 0))
+    assert function.__code__.co_filename == __file__
+
+
+class Unpicklable:
+    def __reduce__(self) -> Any:
+        raise pickle.PicklingError("not this one")
+
+
+class Leaving:
+    def __reduce__(self) -> Any:
+        return sys.exit, (3,)
+
+
+def test_what_pickling_refuses_is_a_pickling_error_too() -> None:
+    with pytest.raises(CallRefused, match=r"args\[0\] cannot be sent") as caught:
+        calls.encode_arguments([Unpicklable()], {})
+    assert isinstance(caught.value, pickle.PicklingError)
+
+
+def test_a_pickle_that_would_end_the_worker_is_one_that_cannot_be_opened() -> None:
+    flags, data = calls.encode_arguments([Leaving()], {})
+    with pytest.raises(calls.CannotLoad, match="SystemExit: 3"):
+        calls.open_arguments(flags, data)

@@ -335,3 +335,14 @@ def test_whatever_happens_each_call_is_in_one_place_and_ends_once(seed: int) -> 
         schedule.validate()
     ended += [call.name for call in schedule.clear()]
     assert sorted(ended) == list(range(made))
+
+
+def test_what_coming_workers_are_started_for_is_not_dropped() -> None:
+    schedule = pool(workers=3, ready=1)
+    schedule.add(calls(9))
+    schedule.dispatch()
+    for _ in range(schedule.starts_wanted()):
+        schedule.enter(f"coming{schedule.waiting}")
+        break
+    assert [call.name for call in schedule.drop_waiting()] == [2, 3, 4, 5, 6, 7, 8]
+    assert schedule.waiting == 1

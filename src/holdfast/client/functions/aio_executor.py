@@ -9,7 +9,6 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, ParamSpec, Self, TypeVar, overload
 
 from holdfast.client.functions import ends
-from holdfast.client.functions.code import told
 from holdfast.client.functions.settings import check_limit
 from holdfast.client.functions.tasks import FutureTask
 from holdfast.client.functions.yard import Yard
@@ -221,7 +220,7 @@ class Executor:
 
         Args:
             wait: Return when all is done, workers are gone and what they have printed was handed on.
-            cancel_futures: Cancel the calls that were not begun.
+            cancel_futures: Cancel the calls that were not begun, and for which no worker is being started.
         """
         self._yard.close(cancel=cancel_futures)
         if wait:
@@ -262,7 +261,7 @@ class Executor:
             flags, arguments = self._coder.arguments(args, kwargs)
         except (CallRefused, CallTooLarge) as error:
             yard.add(())
-            future.end(None, told(error))
+            future.end(None, error)
             return future
         yard.add((FutureTask(function, flags, arguments, limit_s, future=future, desk=yard, on_progress=on_progress),))
         return future

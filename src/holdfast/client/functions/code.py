@@ -106,7 +106,7 @@ class Coder:
                     raise refusal
                 flags, arguments = self.arguments(args, {})
             except (CallRefused, CallTooLarge) as error:
-                results.put(index, None, told(error))
+                results.put(index, None, error)
                 continue
             yield MapTask(body, flags, arguments, limit_s, results, index)
 
@@ -132,15 +132,3 @@ class Coder:
             return False
         module = getattr(function, "__module__", None) or ""
         return any(module == lacking or module.startswith(f"{lacking}.") for lacking in self._lacking)
-
-
-def told(refused: HoldfastError) -> HoldfastError:
-    """A refusal as it is told; also a ``pickle.PicklingError`` if it is one that pickling has raised."""
-    cause = refused.__cause__
-    pickle = sys.modules.get("pickle")  # loaded if something was pickled
-    if pickle is None or not isinstance(cause, pickle.PicklingError):
-        return refused
-    kind = type("CallRefused", (CallRefused, pickle.PicklingError), {"__module__": CallRefused.__module__})
-    error: CallRefused = kind(str(refused))
-    error.__cause__ = cause
-    return error

@@ -21,7 +21,6 @@ from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar, overload
 
 from holdfast.client.functions import ends, exits
 from holdfast.client.functions.aside import Aside
-from holdfast.client.functions.code import told
 from holdfast.client.functions.futures import Future, MapResults, failed
 from holdfast.client.functions.settings import check_limit
 from holdfast.client.functions.tasks import FutureTask, Task
@@ -112,7 +111,7 @@ class Executor(futures.Executor):
 
         Args:
             wait: Return when all is done, workers are gone and what they have printed was handed on.
-            cancel_futures: Cancel the calls that were not begun.
+            cancel_futures: Cancel the calls that were not begun, and for which no worker is being started.
         """
         self._yard.close(cancel=cancel_futures)
         if wait:
@@ -145,7 +144,7 @@ class Executor(futures.Executor):
             flags, arguments = self._coder.arguments(args, kwargs)
         except (CallRefused, CallTooLarge) as error:
             yard.check_open()
-            return failed(told(error))
+            return failed(error)
         future: Future[Any] = Future()
         yard.add_one(FutureTask(function, flags, arguments, limit_s, future=future, desk=yard, on_progress=on_progress))
         return future

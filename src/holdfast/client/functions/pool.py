@@ -159,7 +159,15 @@ class Pool:
         return True
 
     def close(self, port: Port, *, cancel: bool = False) -> list[Task]:
-        """Take nothing more, and end when all is done. With ``cancel`` what waits is given up: it is returned."""
+        """Take nothing more, and end when all is done.
+
+        Args:
+            port: The connection.
+            cancel: What waits is given up, but for the calls of workers that are being started.
+
+        Returns:
+            What was given up.
+        """
         self._port = port
         self._take_in()
         self.closing = True
