@@ -153,7 +153,11 @@ def test_s12_an_exception_runs_no_code_of_its_class(monkeypatch: pytest.MonkeyPa
     ran: list[str] = []
 
     class Trap(Exception):
-        def __init__(self) -> None:
+        def __new__(cls, *args: object) -> Trap:
+            ran.append("new")
+            return super().__new__(cls)
+
+        def __init__(self, *args: object) -> None:
             ran.append("init")
 
     lazy = ModuleType("lazy_module")

@@ -60,6 +60,7 @@ class WorkerEnd:
         environment = {
             "PATH": os.environ["PATH"],
             "LANG": "C.UTF-8",
+            "PYTHONPATH": os.environ.get("PYTHONPATH", ""),
             "HOLDFAST_JOB_ID": JOB,
             setup.SOCKET_VARIABLE: self.path,
             **setup.environment(orders, first),

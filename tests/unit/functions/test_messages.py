@@ -44,6 +44,7 @@ def test_a_long_message_in_many_pieces_is_copied_once() -> None:
     assert parser.feed(struct.pack("!IBQ", 1024 * len(piece), m.RESULT, 1)) == []
     for _ in range(1023):
         assert parser.feed(piece) == []
+        assert parser._chunks[-1] is piece
     ((kind, number, body),) = parser.feed(piece)
     assert (kind, number, len(body)) == (m.RESULT, 1, 64 * 1024 * 1024)
 
