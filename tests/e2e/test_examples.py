@@ -31,6 +31,9 @@ EXPECTED = {
         "web3     BAD not reached",
         "2 of 3 hosts have answered",
     ],
+    "pool_map.py": ["5133 primes below 50000"],
+    "lock_a_deploy.py": ["refused: token of the one who was too late\ndeployed: 2.0\n"],
+    "work_queue.py": ["took 1 and died with -9\n", "page 1 done at delivery 2\npage 2 done at delivery 1\n"],
     "roles.sh": [
         "running unit\n",
         "refused, code 125\n",
