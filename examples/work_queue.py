@@ -26,7 +26,7 @@ def main() -> None:
         state_dir = host.status().state_dir
         lost = host.run([sys.executable, "-c", CONSUMER, state_dir], text=True, env={"HOME": os.environ["HOME"]})
         print(lost.stdout.strip(), "and died with", lost.returncode)
-        done = []
+        done: list[tuple[int, int]] = []
         while len(done) < 3:
             with pages.take(timeout=60) as item:
                 done.append((item.value, item.delivery))
