@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import struct
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -78,3 +80,23 @@ def test_a_ready_may_grow_and_an_unreadable_one_is_refused() -> None:
     assert m.open_ready(msgspec.msgpack.encode([5, "3.11.7", 2, "more"])).pid == 5
     with pytest.raises(ConversationError):
         m.open_ready(b"x")
+
+
+def test_the_specification_has_every_kind_of_message() -> None:
+    text = (Path(__file__).parents[3] / "docs" / "spec" / "workers.md").read_text()
+    documented = {name: int(number) for number, name in re.findall(r"^\| (\d+) \| ([A-Z]+) \|", text, re.MULTILINE)}
+    names = (
+        "ATTACH",
+        "DEFINE",
+        "CALL",
+        "CANCEL",
+        "ACK",
+        "END",
+        "READY",
+        "RESULT",
+        "ERROR",
+        "RETURNED",
+        "PROGRESS",
+        "PACE",
+    )
+    assert documented == {name: getattr(m, name) for name in names}
