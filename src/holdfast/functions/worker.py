@@ -94,8 +94,6 @@ def _serve(setup: WorkerSetup, first: FirstCall | None, socket_path: str, job: s
 
 def _initialized(call: FirstCall) -> bool:
     """Call the pool's initializer; what it raises ends the worker, and its client hears why from standard error."""
-    import traceback
-
     from holdfast.functions import calls
 
     try:
@@ -103,7 +101,10 @@ def _initialized(call: FirstCall) -> bool:
         args, kwargs = calls.open_arguments(call.flags, call.arguments)
         function(*args, **kwargs)
     except BaseException:
-        traceback.print_exc()
+        import logging
+
+        # As concurrent.futures tells it: on standard error, unless the program's own logging has another place for it.
+        logging.getLogger("concurrent.futures").critical("Exception in initializer:", exc_info=True)
         return False
     return True
 

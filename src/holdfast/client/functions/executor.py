@@ -25,7 +25,7 @@ from holdfast.client.functions.futures import Future, MapResults, failed
 from holdfast.client.functions.settings import check_limit
 from holdfast.client.functions.tasks import FutureTask, Task
 from holdfast.client.functions.yard import Yard
-from holdfast.errors import ClosedError
+from holdfast.errors import ClosedError, HoldfastError
 from holdfast.functions.errors import CallRefused, CallTooLarge
 
 if TYPE_CHECKING:
@@ -129,6 +129,16 @@ class Executor(futures.Executor):
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name} of {self._settings.kind}>"
+
+    # Private in the standard library, and looked at by programs all the same.
+
+    @property
+    def _max_workers(self) -> int | None:
+        return self._settings.workers
+
+    @property
+    def _broken(self) -> HoldfastError | bool:
+        return self._yard.pool.broken or False
 
     def _submit(
         self,
