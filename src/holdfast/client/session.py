@@ -548,6 +548,7 @@ class Session:
         self._senders.clear()
         self._unasked.clear()
         self._streams = {}
-        for exchange in exchanges:
+        for exchange in exchanges:  # all of them first: the end of one may move others
             exchange.port = None
+        for exchange in exchanges:
             exchange.fail(error_of(exchange))

@@ -261,6 +261,15 @@ def test_closing_can_give_up_what_waits() -> None:
     assert world.is_over
 
 
+def test_calls_for_which_a_worker_is_being_started_are_not_given_up() -> None:
+    world = PoolWorld(PoolSettings(workers=2))
+    futures = [world.submit(double, n) for n in range(5)]
+    world.close(cancel=True)
+    world.settle()
+    assert [future.cancelled() for future in futures] == [False, False, True, True, True]
+    assert [future.result(0) for future in futures[:2]] == [0, 2]
+
+
 def test_closing_a_pool_that_never_had_a_call_ends_it() -> None:
     world = PoolWorld(one())
     world.close()
@@ -415,14 +424,15 @@ def test_an_agent_that_has_lost_its_journal_fails_the_calls_under_way_and_no_oth
     assert waiting.result(0) == 4
 
 
-def test_a_closed_connection_fails_everything() -> None:
-    world = PoolWorld(one(), manual=True)
-    under_way, waiting = world.submit(double, 1), world.submit(double, 2)
+@pytest.mark.parametrize("workers", [1, 3])
+def test_a_closed_connection_fails_everything(workers: int) -> None:
+    world = PoolWorld(PoolSettings(workers=workers), manual=True)
+    futures = [world.submit(double, n) for n in range(workers + 1)]
     world.settle()
     world.world.session.close("closed by a test", now=world.world.now)
     while world.acts:
         world.acts.popleft()()
-    for future in (under_way, waiting):
+    for future in futures:
         error = future.exception(0)
         assert isinstance(error, BrokenExecutor)
         assert isinstance(error, HoldfastError)

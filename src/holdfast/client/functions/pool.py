@@ -169,7 +169,8 @@ class Pool:
             What was given up.
         """
         self._port = port
-        self._take_in()
+        if not self.closing and self.broken is None:
+            self._move_on()
         self.closing = True
         dropped = self._schedule.drop_waiting() if cancel else []
         self._check_end()
