@@ -222,13 +222,9 @@ def pickled(value: object, place: str) -> bytes:
     try:
         return _dumps(value)
     except Exception as exc:
-        from pickle import PicklingError
+        from holdfast.functions.pickles import refusal
 
-        from holdfast.functions.errors import CallRefused
-        from holdfast.functions.pickles import CannotPickle
-
-        kind = CannotPickle if isinstance(exc, PicklingError) else CallRefused
-        raise kind(f"{place} cannot be sent: {type(exc).__name__}: {exc}") from exc
+        raise refusal(exc)(f"{place} cannot be sent: {type(exc).__name__}: {exc}") from exc
 
 
 # --- inside ----------------------------------------------------------------------------------------------------------

@@ -21,6 +21,11 @@ class CannotPickle(CallRefused, pickle.PicklingError):
     """Something cannot be pickled, as pickling itself says."""
 
 
+def refusal(error: Exception) -> type[CallRefused]:
+    """As what a value is refused whose pickling has raised this."""
+    return CannotPickle if isinstance(error, pickle.PicklingError) else CallRefused
+
+
 def _code_with_its_file(code: CodeType) -> Any:
     """As cloudpickle writes code, which leaves out where it is from: tracebacks should tell."""
     reduced = cloudpickle.CloudPickler.dispatch_table[CodeType](code)
