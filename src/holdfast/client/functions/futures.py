@@ -122,19 +122,19 @@ class Future(futures.Future[T], Private):
 
     # --- for whoever makes the call ----------------------------------------------------------------------------------
 
-    def made_by(self, maker: Maker) -> None:
+    def _made_by(self, maker: Maker) -> None:
         """Who makes the call; let go of when it is over."""
         self._maker = maker
 
-    def claim(self) -> bool:
+    def _claim(self) -> bool:
         """It is about to run. False: it was given up."""
         return self._move(PENDING, RUNNING)
 
-    def unclaim(self) -> None:
+    def _unclaim(self) -> None:
         """It was not begun after all."""
         self._move(RUNNING, PENDING)
 
-    def end(self, result: Any, error: BaseException | None) -> None:
+    def _end(self, result: Any, error: BaseException | None) -> None:
         """This is how it went; nothing if it was given up before."""
         with _unwaited:
             if self._own_condition is None:
@@ -157,7 +157,7 @@ class Future(futures.Future[T], Private):
             else:
                 maker.call_back(self._invoke_callbacks)
 
-    def tell_progress(self, progress: Progress, callback: Callable[[Progress], None] | None) -> None:
+    def _tell_progress(self, progress: Progress, callback: Callable[[Progress], None] | None) -> None:
         """The call has come so far."""
         maker = self._maker
         if maker is None:
@@ -166,9 +166,9 @@ class Future(futures.Future[T], Private):
         if callback is not None:
             maker.call_back(partial(_call_back, callback, progress))
 
-    def give_up(self) -> None:
+    def _give_up(self) -> None:
         """It was cancelled by somebody else than its holder."""
-        self.unclaim()
+        self._unclaim()
         self.cancel()
 
     def _move(self, old: str, new: str) -> bool:
@@ -193,25 +193,27 @@ class Future(futures.Future[T], Private):
 
     # --- made when they are asked for --------------------------------------------------------------------------------
 
-    @property
-    def _condition(self) -> threading.Condition:  # type: ignore[override]
-        if self._own_condition is None:
-            with _unwaited:
-                if self._own_condition is None:
-                    self._own_condition = threading.Condition()
-        return self._own_condition
+    if not TYPE_CHECKING:  # to type checkers they are what the base class says
 
-    @property
-    def _waiters(self) -> list[Any]:  # type: ignore[override]  # with the condition held
-        if self._own_waiters is None:
-            self._own_waiters = []
-        return self._own_waiters
+        @property
+        def _condition(self) -> threading.Condition:
+            if self._own_condition is None:
+                with _unwaited:
+                    if self._own_condition is None:
+                        self._own_condition = threading.Condition()
+            return self._own_condition
 
-    @property
-    def _done_callbacks(self) -> list[Callable[[Any], object]]:  # with the condition held, or when it is over
-        if self._own_callbacks is None:
-            self._own_callbacks = []
-        return self._own_callbacks
+        @property
+        def _waiters(self) -> list[Any]:  # with the condition held
+            if self._own_waiters is None:
+                self._own_waiters = []
+            return self._own_waiters
+
+        @property
+        def _done_callbacks(self) -> list[Callable[[Any], object]]:  # with the condition held, or when it is over
+            if self._own_callbacks is None:
+                self._own_callbacks = []
+            return self._own_callbacks
 
 
 def _call_back(callback: Callable[[Progress], None], progress: Progress) -> None:
@@ -224,8 +226,8 @@ def _call_back(callback: Callable[[Progress], None], progress: Progress) -> None
 def failed(error: BaseException) -> Future[Any]:
     """The future of a call that could not even be sent."""
     future: Future[Any] = Future()
-    future.claim()
-    future.end(None, error)
+    future._claim()
+    future._end(None, error)
     return future
 
 
