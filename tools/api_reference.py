@@ -120,7 +120,8 @@ def _signature(name: str, function: Any) -> str:
     """The signature as it stands in the source, without ``self``, on one line if it is short."""
     node = ast.parse(textwrap.dedent(inspect.getsource(function))).body[0]
     assert isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
-    node.args.args = [argument for argument in node.args.args if argument.arg != "self"]
+    for arguments in (node.args.args, node.args.posonlyargs):
+        arguments[:] = [argument for argument in arguments if argument.arg != "self"]
     returns = f" -> {ast.unparse(node.returns)}" if node.returns else ""
     line = f"{name}({ast.unparse(node.args)}){returns}"
     if len(line) > WIDEST:

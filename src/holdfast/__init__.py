@@ -20,6 +20,10 @@ if TYPE_CHECKING:
         Semaphore,
     )
     from holdfast.client.coordination.queues import Item, Queue
+    from holdfast.client.functions.executor import CallOptions, Executor
+    from holdfast.client.functions.futures import Future
+    from holdfast.client.functions.sync_process import Process
+    from holdfast.client.functions.sync_timer import Timer
     from holdfast.client.results import Completed
     from holdfast.client.session import LinkChange
     from holdfast.client.sync import Host, Job, Stdin, connect
@@ -67,6 +71,7 @@ if TYPE_CHECKING:
         ResultUnreadable,
         WorkerDied,
     )
+    from holdfast.functions.messages import Progress
     from holdfast.functions.progress import progress
     from holdfast.types import Cause, ExitStatus, JobInfo, JobState, Receipt, Retention
 
@@ -76,6 +81,7 @@ __all__ = [
     "Barrier",
     "BoundedSemaphore",
     "BrokenBarrier",
+    "CallOptions",
     "CallRefused",
     "CallTimeout",
     "CallTooLarge",
@@ -91,8 +97,10 @@ __all__ = [
     "DeadlineExceeded",
     "DeadlockError",
     "Event",
+    "Executor",
     "ExitStatus",
     "FunctionError",
+    "Future",
     "HoldfastError",
     "Host",
     "IdentityError",
@@ -114,6 +122,8 @@ __all__ = [
     "OutcomeUnknown",
     "OutputMismatch",
     "OutputTooLarge",
+    "Process",
+    "Progress",
     "Queue",
     "QueueEmpty",
     "QueueFull",
@@ -130,6 +140,7 @@ __all__ = [
     "SpawnFailed",
     "Stdin",
     "TimeoutExpired",
+    "Timer",
     "Unauthorized",
     "VersionMismatch",
     "WorkerDied",
@@ -142,6 +153,11 @@ _ELSEWHERE = {
     "Completed": "holdfast.client.results",
     "LinkChange": "holdfast.client.session",
     "progress": "holdfast.functions.progress",
+    "Progress": "holdfast.functions.messages",
+    "Future": "holdfast.client.functions.futures",
+    "Process": "holdfast.client.functions.sync_process",
+    "Timer": "holdfast.client.functions.sync_timer",
+    **dict.fromkeys(("CallOptions", "Executor"), "holdfast.client.functions.executor"),
     **dict.fromkeys(
         (
             "CallRefused",

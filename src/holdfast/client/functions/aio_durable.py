@@ -36,7 +36,7 @@ async def find(
     future = _followed(host, reading(info), results, on_progress)
     future.job = info.job
     if info.started_unix_s is not None:
-        future.claim()
+        future._claim()
     return future
 
 

@@ -64,20 +64,20 @@ class Future(asyncio.Future[T]):
 
     # --- for whoever makes the call ----------------------------------------------------------------------------------
 
-    def made_by(self, maker: Maker) -> None:
+    def _made_by(self, maker: Maker) -> None:
         """Who makes the call."""
         self._maker = maker
 
-    def claim(self) -> bool:
+    def _claim(self) -> bool:
         """It is about to run. False: it was given up."""
         self._runs = not self.done()
         return self._runs
 
-    def unclaim(self) -> None:
+    def _unclaim(self) -> None:
         """It was not begun after all."""
         self._runs = False
 
-    def end(self, result: Any, error: BaseException | None) -> None:
+    def _end(self, result: Any, error: BaseException | None) -> None:
         """This is how it went; nothing if it was given up before."""
         self._maker = None
         if self.done():
@@ -91,7 +91,7 @@ class Future(asyncio.Future[T]):
         else:
             self.set_exception(error)
 
-    def tell_progress(self, progress: Progress, callback: Callable[[Progress], None] | None) -> None:
+    def _tell_progress(self, progress: Progress, callback: Callable[[Progress], None] | None) -> None:
         """The call has come so far."""
         maker = self._maker
         if maker is not None:
@@ -99,7 +99,7 @@ class Future(asyncio.Future[T]):
             if callback is not None:
                 maker.call_back(partial(callback, progress))
 
-    def give_up(self) -> None:
+    def _give_up(self) -> None:
         """It was cancelled by somebody else than its holder."""
         self.cancel()
 
@@ -261,7 +261,7 @@ class Executor:
             flags, arguments = self._coder.arguments(args, kwargs)
         except (CallRefused, CallTooLarge) as error:
             yard.add(())
-            future.end(None, error)
+            future._end(None, error)
             return future
         yard.add((FutureTask(function, flags, arguments, limit_s, future=future, desk=yard, on_progress=on_progress),))
         return future

@@ -119,7 +119,7 @@ class DurableCall:
         self.call_back = call_back
         feed.owner = self
         feed.keep_only(1)
-        future.made_by(self)
+        future._made_by(self)
 
     # --- the future's side -------------------------------------------------------------------------------------------
 
@@ -145,7 +145,7 @@ class DurableCall:
             self._connection.later(self._claim)
         elif isinstance(event, Progress):
             progress = messages.Progress(event.done, event.total, event.text)
-            self._connection.later(partial(self._future.tell_progress, progress, self._on_progress))
+            self._connection.later(partial(self._future._tell_progress, progress, self._on_progress))
 
     def printed(self) -> None:
         """Nothing that is collected is handed on."""
@@ -157,7 +157,7 @@ class DurableCall:
     # --- without the lock --------------------------------------------------------------------------------------------
 
     def _claim(self) -> None:
-        self._future.claim()
+        self._future._claim()
 
     def _end(self) -> None:
         value, error = None, None
@@ -165,7 +165,7 @@ class DurableCall:
             value = _outcome(self._feed, pickles=self._pickles)
         except BaseException as exc:  # what the function has raised, and whatever its pickle does
             error = exc
-        self._future.end(value, error)
+        self._future._end(value, error)
 
 
 def _outcome(feed: RelayedFeed, *, pickles: bool) -> Any:

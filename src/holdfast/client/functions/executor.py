@@ -51,7 +51,7 @@ class Executor(futures.Executor):
         self._yard = ThreadYard(connection, coder, run, settings)
         self._limit_s = check_limit(settings.timeout)
         exits.watch(self._yard)
-        weakref.finalize(self, connection.later, self._yard.begin_leaving).atexit = False
+        weakref.finalize(self, connection.later, self._yard._begin_leaving).atexit = False
 
     @overload
     def submit(self, fn: Callable[P, Coroutine[Any, Any, T]], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]: ...
@@ -252,11 +252,11 @@ class ThreadYard(Yard["Connection"]):
         self._over.wait()
         self._aside.join()
 
-    def begin_leaving(self) -> None:
+    def _begin_leaving(self) -> None:
         """See ``exits``."""
         self.close()
 
-    def finish_leaving(self) -> None:
+    def _finish_leaving(self) -> None:
         """See ``exits``."""
         self.wait()
 

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     class Leaver(Protocol):
         """Something that must come to its end before the program does."""
 
-        def begin_leaving(self) -> None: ...
-        def finish_leaving(self) -> None: ...
+        def _begin_leaving(self) -> None: ...
+        def _finish_leaving(self) -> None: ...
 
 
 _leavers: dict[Leaver, None] = {}
@@ -64,6 +64,6 @@ def _leave() -> None:
         _over = True
         leavers = list(_leavers) if _pid == os.getpid() else []
     for leaver in leavers:
-        leaver.begin_leaving()
+        leaver._begin_leaving()
     for leaver in leavers:
-        leaver.finish_leaving()
+        leaver._finish_leaving()

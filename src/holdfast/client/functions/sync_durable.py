@@ -35,7 +35,7 @@ def find(host: Host, job: str, results: Results | None, on_progress: Callable[[P
     future = _followed(host, reading(info), results, on_progress)
     future.job = info.job
     if info.started_unix_s is not None:
-        future.claim()
+        future._claim()
     return future
 
 

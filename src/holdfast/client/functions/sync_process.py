@@ -142,7 +142,7 @@ class Process(ProcessBase):
 
     # --- when the interpreter ends (see ``exits``) -------------------------------------------------------------------
 
-    def begin_leaving(self) -> None:
+    def _begin_leaving(self) -> None:
         """A daemon is terminated."""
         if self._daemon:
             try:
@@ -150,7 +150,7 @@ class Process(ProcessBase):
             except (HoldfastError, ValueError):
                 pass
 
-    def finish_leaving(self) -> None:
+    def _finish_leaving(self) -> None:
         """All are waited for."""
         try:
             self.join()

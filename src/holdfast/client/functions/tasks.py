@@ -28,12 +28,12 @@ if TYPE_CHECKING:
         """What both kinds of futures let a task do; see ``futures.Future``."""
 
         def cancelled(self) -> bool: ...
-        def made_by(self, maker: Maker) -> None: ...
-        def claim(self) -> bool: ...
-        def unclaim(self) -> None: ...
-        def end(self, result: Any, error: BaseException | None) -> None: ...
-        def give_up(self) -> None: ...
-        def tell_progress(self, progress: Progress, callback: Callable[[Progress], None] | None) -> None: ...
+        def _made_by(self, maker: Maker) -> None: ...
+        def _claim(self) -> bool: ...
+        def _unclaim(self) -> None: ...
+        def _end(self, result: Any, error: BaseException | None) -> None: ...
+        def _give_up(self) -> None: ...
+        def _tell_progress(self, progress: Progress, callback: Callable[[Progress], None] | None) -> None: ...
 
     class AnyResults(Waker, Protocol):
         """What both kinds of maps let a task do; see ``futures.MapResults``."""
@@ -159,27 +159,27 @@ class FutureTask(Task):
         self._future = future
         self._desk = desk
         self._on_progress = on_progress
-        future.made_by(self)
+        future._made_by(self)
 
     @property
     def given_up(self) -> bool:
         return self._future.cancelled()
 
     def claim(self) -> bool:
-        return self._future.claim()
+        return self._future._claim()
 
     def unclaim(self) -> None:
         self.place = None
-        self._future.unclaim()
+        self._future._unclaim()
 
     def end(self, value: Any, error: BaseException | None = None) -> None:
-        self._future.end(value, error)
+        self._future._end(value, error)
 
     def drop(self) -> None:
-        self._future.give_up()
+        self._future._give_up()
 
     def progress(self, progress: Progress) -> None:
-        self._future.tell_progress(progress, self._on_progress)
+        self._future._tell_progress(progress, self._on_progress)
 
     # --- for the future ----------------------------------------------------------------------------------------------
 
