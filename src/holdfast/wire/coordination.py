@@ -177,7 +177,11 @@ class ShutQueue(Numbered, frozen=True, tag="shut"):
 
 
 class Withdraw(Numbered, frozen=True, tag="withdraw"):
-    """Give up the request ``of``: it waits no longer, or, if it was granted already, what it got is given back."""
+    """Give up the request ``of``: it waits no longer, or, if it was granted already, what it got is given back.
+
+    Its number is over, also for a copy of it that comes later. A wait for a condition ends with its lock held, when it
+    was given up once; when it was given up again, without.
+    """
 
     of: Number
 
