@@ -113,6 +113,15 @@ def test_calls_are_made_in_other_processes(host: holdfast.Host) -> None:
         assert caught.value.__cause__ is not None
 
 
+def test_large_arguments_and_results_go_through(host: holdfast.Host) -> None:
+    large = bytes(range(256)) * (200_000)
+    with host.executor(1) as pool:
+        assert pool.submit(bytes.upper, large).result(LIMIT_S) == large.upper()
+        with pytest.raises(holdfast.CallTooLarge, match="MESSAGE_BYTES"):
+            pool.submit(len, bytes(300 << 20)).result(LIMIT_S)
+        assert pool.submit(len, "still there").result(LIMIT_S) == 11
+
+
 def test_lambdas_closures_and_functions_of_the_main_program_go_as_code(host: holdfast.Host) -> None:
     held = {"factor": 3}
     with host.executor(1) as pool:

@@ -399,7 +399,8 @@ class Connection:
                 self._session.close(self._close_reason, now=time.monotonic())
                 self._opened.fail(ClosedError(self._close_reason))
                 dialled, self._sock = self._dialled, None
-            self._tell()
+            while self._later:
+                self._tell()
             if dialled is not None:
                 self._dispose(dialled)
             self._release_sockets()
@@ -434,7 +435,8 @@ class Connection:
                 if dialled is not None and wanted != interest:
                     selector.modify(dialled.sock, wanted)
                     interest = wanted
-                for key, mask in selector.select(None if deadline is None else max(0.0, deadline - time.monotonic())):
+                left_s = 0.0 if self._later else None if deadline is None else max(0.0, deadline - time.monotonic())
+                for key, mask in selector.select(left_s):
                     if key.fileobj is self._wake_receive:
                         self._drain_wakes()
                     elif key.fileobj is network:
@@ -448,7 +450,8 @@ class Connection:
                     with self._lock:
                         self._session.handle_timeout(now=time.monotonic())
                         self._after_input()
-        self._tell()
+        while self._later:
+            self._tell()
         if network is not None:
             network.close()
         if watched is not None:
@@ -540,7 +543,7 @@ class Connection:
             change = changes.popleft()
             if self._on_link_event is not None:
                 self._on_link_event(change)
-        while self._later:
+        for _ in range(len(self._later)):  # and not what comes meanwhile: the socket is to be read, too
             self._later.popleft()()
 
     def _wake(self) -> None:

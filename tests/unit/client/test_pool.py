@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from holdfast.client.functions.pool import FLUSH_CALLS, UNREADY_MOST
+from holdfast.client.functions.pool import BARREN_MOST, FLUSH_CALLS, UNREADY_MOST
 from holdfast.client.functions.settings import PoolSettings
 from holdfast.errors import HoldfastError
 from holdfast.functions.errors import RemoteError, WorkerDied
@@ -351,6 +351,20 @@ def test_workers_that_are_killed_again_and_again_break_the_pool() -> None:
     with pytest.raises(WorkerDied, match="signal 9"):
         future.result(0)
     assert len(world.agent.jobs) == UNREADY_MOST
+
+
+def test_workers_that_end_before_they_begin_a_call_break_the_pool_in_the_end() -> None:
+    world = PoolWorld(one(), manual=True)
+    future = world.submit(double, 1)
+    for _ in range(BARREN_MOST):
+        world.settle()
+        (worker,) = world.workers()
+        assert worker.waiting == 1
+        world.agent.kill(worker)
+    world.settle()
+    with pytest.raises(WorkerDied, match="before it took a call"):
+        future.result(0)
+    assert len(world.agent.jobs) == BARREN_MOST
 
 
 def test_progress_is_in_the_future_and_told() -> None:

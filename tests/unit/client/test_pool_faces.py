@@ -352,6 +352,18 @@ def test_many_threads_may_submit_at_once(host: sync.Host) -> None:
     assert sorted(found) == sorted(2 * (1000 * n + k) for n in range(6) for k in range(100))
 
 
+def test_what_is_done_later_does_not_keep_the_connection_from_reading(host: sync.Host) -> None:
+    over = threading.Event()
+
+    def again() -> None:
+        if not over.is_set():
+            host._connection.later(again)
+
+    host._connection.later(again)
+    assert host.jobs() == []
+    over.set()
+
+
 @pytest.mark.skipif(sys.version_info >= (3, 12), reason="3.12 warns of a fork with threads")
 def test_a_forked_child_can_neither_use_the_pool_nor_hang_on_it(host: sync.Host) -> None:
     with host.executor(1) as pool:

@@ -61,7 +61,7 @@ class DialExchange(Exchange):
         self._job = job
         self._owner = owner
         self._stream: int | None = None
-        self._out: deque[bytes] = deque()
+        self._out: deque[bytes | memoryview] = deque()
         self._offered = 0
         self._limit = 0
 
@@ -110,10 +110,10 @@ class DialExchange(Exchange):
 
     def bytes_to_send(self, channel: int, offset: int, size: int) -> bytes:
         first = self._out.popleft()
-        if len(first) <= size:
-            return first
-        self._out.appendleft(first[size:])
-        return first[:size]
+        if len(first) > size:
+            self._out.appendleft(memoryview(first)[size:])  # uncopied: it may be long, and sent in many turns
+            first = first[:size]
+        return bytes(first)
 
     def answered(self, stream: int, header: bytes) -> None:
         self._lost()

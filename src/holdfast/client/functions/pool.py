@@ -61,6 +61,8 @@ FLUSH_CALLS: Final = 32
 """Calls for busy workers that are sent without waiting for more."""
 UNREADY_MOST: Final = 3
 """Workers that may be killed in a row before one is ready."""
+BARREN_MOST: Final = 10
+"""Workers in a row that may be ready, be given calls, and end before they begin one."""
 _FAILED: Final = 0
 """Kind of what no worker has said: the body is the exception."""
 
@@ -95,6 +97,7 @@ class Pool:
         self._workers: dict[str, PoolWorker] = {}
         self._born = 0
         self._unready = 0
+        self._barren = 0
         self._dirty: dict[PoolWorker, None] = {}
         self._gathered = 0
         self._flush_due = False
@@ -208,6 +211,8 @@ class Pool:
             self._break(worker.lost)
         elif worker.lost is not None:
             self._stop(worker)
+        if self._barren >= BARREN_MOST:
+            self._break(ends.no_start(worker))
         self._hand_on(batch)
         if worker.feed.settled:
             self.feed_over(worker)
@@ -274,6 +279,8 @@ class Pool:
                 self._resending += 1
                 over.append(number)
                 batch.append((task, kind, body))
+        if over:
+            self._barren = 0
         self._schedule.answered(lane, over, per_call_s=pace_s)
         if recalled:
             self._schedule.returned(lane, recalled, slow=True)
@@ -291,6 +298,10 @@ class Pool:
         ran: dict[int, Ran] = {fate.number: fate.ran for fate in fates}
         unbegun = [number for number in ran if ran[number] == "no"]
         lost = self._schedule.leave(worker.lane, unbegun=unbegun)
+        if lost:
+            self._barren = 0
+        elif unbegun and worker.ready:
+            self._barren += 1
         self._dirty.pop(worker, None)
         return [(task, _FAILED, ends.death(worker, ran[number], task)) for number, task in lost.items()]
 
