@@ -4,14 +4,18 @@ Rules:
 
 * The same records in give the same state and the same effects out. Time is in the records; it never goes back.
 * A request has a number of its client process's own. It is carried out once: while it waits, asking again changes
-  nothing, and its answer is kept until the client says that it has it (``seen``).
+  nothing, and its answer is kept until the client says that it has it (``seen``). A number that is over is never begun
+  anew, however late a copy of the request comes.
+* What an answer gave to nobody is not lost. When a request is withdrawn, or its client is gone before it has said that
+  it has the answer, a lock is free again, an item is back in its place, a notification wakes the next one.
 * A client process (an *instance*) is believed to be there for as long as its lease lasts; any request renews it. When
   it is over, all that its owners hold is given back, and what was handed out to it and not settled comes back.
 * An owner is ``INSTANCE/NUMBER``, a thread or task of a client, or ``job:ID``. A job has no lease: it gives back what
   it holds when its last process has ended.
 * An object lives as long as somebody has it open, holds it or waits for it, or as it is not as it was made (a queue
   with an item in it, an event that is set). A *passing* one goes with the last one who had it open.
-* Every table has a bound; reaching it refuses the request that would go beyond it.
+* Every table has a bound; reaching it refuses the request that would go beyond it, and no other one. Such a refusal is
+  not kept: asked again, with the same number, the request may find room.
 """
 
 from __future__ import annotations
@@ -119,7 +123,8 @@ class Space:
             now: Recorded seconds, never less than before.
 
         Returns:
-            What follows, in order. Limits that were over before this record are told first.
+            What follows, in order. What is over by now is told first: leases, then waits for locks, then everything
+            else by its time.
         """
         record = records.decode(event)
         core = self._core
