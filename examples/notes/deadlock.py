@@ -5,6 +5,7 @@ one whose wait would have closed the circle, at once. Either way one of them giv
 """
 
 import threading
+import time
 from threading import Lock  # or: holdfast.local
 
 fork, spoon = Lock(), Lock()
@@ -16,6 +17,7 @@ def eat(first, second, patience):
     """Take two things to eat with; without the second one, put the first one back."""
     with first:
         both_have_one.wait()
+        time.sleep(0 if patience < 0 else 0.5)  # the one who would wait for ever asks first
         try:
             if not second.acquire(timeout=patience):
                 raise RuntimeError(f"no second one after {patience} s")
@@ -28,8 +30,8 @@ def eat(first, second, patience):
 
 if __name__ == "__main__":
     guests = [
-        threading.Thread(target=eat, args=(fork, spoon, 2), name="Ada"),
-        threading.Thread(target=eat, args=(spoon, fork, 60), name="Bo"),
+        threading.Thread(target=eat, args=(fork, spoon, -1), name="Ada"),
+        threading.Thread(target=eat, args=(spoon, fork, 2), name="Bo"),
     ]
     for guest in guests:
         guest.start()

@@ -128,7 +128,7 @@ class Pair:
             assert isinstance(got, Unavailable)
             self.kinds["unavailable"] += 1
         else:
-            hopeless = until is None and self.hopeless(owner, units)
+            hopeless = self.hopeless(owner, units)
             assert isinstance(got, Deadlocked if hopeless else Waiting)
             if isinstance(got, Waiting):
                 self.model.line.append((got.ticket, owner, units, until))

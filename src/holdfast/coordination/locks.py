@@ -11,9 +11,9 @@ Rules:
   one cannot be refused (a condition's lock must be taken again) the youngest of the others gives way.
 
 As in ``threading``: what somebody holds may be given back by another thread, so an owner who waits for a lock that it
-holds itself, or for more of a semaphore, is not in a deadlock. A wait with a time limit ends by itself, so it is in no
-deadlock, either. A semaphore that is given units by somebody who holds none of it is used as a signal; from then on
-anybody may come with more, and no wait for it is reported.
+holds itself, or for more of a semaphore, is not in a deadlock. A wait with a time limit ends by itself, so nobody else
+waits for ever behind it. A semaphore that is given units by somebody who holds none of it is used as a signal; from
+then on anybody may come with more, and no wait for it is reported.
 """
 
 from __future__ import annotations
@@ -160,7 +160,7 @@ class Locks:
         if not wait:
             return Unavailable(ticket, owner)
         self._stand(request, until)
-        circle = () if certain or until is not None else self._circle(request)
+        circle = () if certain else self._circle(request)
         if circle:
             self._leave(request)
             return Deadlocked(ticket, owner, circle)
@@ -441,7 +441,7 @@ class Locks:
         """
         if not any(self._queues[name] for name in self._held.get(request.wait.owner, ())):
             return ()
-        if self._is_open(request):
+        if self._has_way_out(request):
             return ()
         names, tickets = self._reach(request)
         waits = [
@@ -473,7 +473,7 @@ class Locks:
                 *(self._of_owner[owner] for owner in owners if owner in self._of_owner),
             ):
                 each = self._requests[ticket]
-                if ticket in tickets or self._is_open(each):
+                if ticket in tickets or each.limited or self._has_way_out(each):
                     continue
                 tickets[ticket] = None
                 new = [wanted for wanted in each.wait.units if wanted not in names]
@@ -481,13 +481,9 @@ class Locks:
                 left += new
         return list(names), list(tickets)
 
-    def _is_open(self, request: Request) -> bool:
-        """Whether this wait may end otherwise: by its time limit, or by somebody who holds nothing."""
-        return (
-            request.limited
-            or request.outside
-            or any(
-                resource.signal or (resource.spec.kind == "semaphore" and count > resource.total)
-                for count, resource in ((count, self._resources[name]) for name, count in request.wait.units.items())
-            )
+    def _has_way_out(self, request: Request) -> bool:
+        """Whether this may be granted by somebody who holds nothing."""
+        return request.outside or any(
+            resource.signal or (resource.spec.kind == "semaphore" and count > resource.total)
+            for count, resource in ((count, self._resources[name]) for name, count in request.wait.units.items())
         )
