@@ -21,8 +21,8 @@ if __name__ == "__main__":
     first = Process(target=task, args=("by position",), kwargs={"main": os.getpid()}, name="the first")
     print("alive before the start:", first.is_alive())
     first.start()
-    print("started:", first.name, isinstance(first.pid, int))
     first.join()
+    print("started:", first.name, isinstance(first.pid, int))
     print("alive after the end:", first.is_alive(), "with", first.exitcode)
     print("count is still", count)
 

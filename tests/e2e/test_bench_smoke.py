@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -39,6 +41,13 @@ IDS = {
     *(f"{what}_{way}blocking" for what in ("semaphore", "handover", "queue", "flow") for way in ("", "tls_")),
     "flow_many_blocking", "flow_many_asyncio", "flow_many_tls_asyncio",
 }  # fmt: skip
+
+
+@pytest.fixture
+def tmp_path() -> Iterator[Path]:
+    """A short one: some neighbours listen on unix sockets in it, whose paths have 107 bytes at the most."""
+    with tempfile.TemporaryDirectory(prefix="hf-bench-", dir="/tmp") as folder:
+        yield Path(folder)
 
 
 def run(folder: Path, *args: str) -> subprocess.CompletedProcess[str]:

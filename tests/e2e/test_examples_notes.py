@@ -56,8 +56,8 @@ EXPECTED = {
     ],
     "process_by_function.py": [
         "alive before the start: False",
-        "started: the first True",
         "the first, by position: count is 0, a process apart: True",
+        "started: the first True",
         "alive after the end: False with 0",
         "count is still 100",
         "its own exit code: 3",
