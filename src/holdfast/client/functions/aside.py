@@ -49,7 +49,8 @@ class Aside:
 
     def join(self) -> None:
         """Wait for the thread's end, after ``close``; at once in that thread itself."""
-        thread = self._thread
+        with self._lock:  # it is known a moment before it is started
+            thread = self._thread
         if thread is not None and thread is not threading.current_thread():
             thread.join()
 
