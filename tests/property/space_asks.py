@@ -141,7 +141,7 @@ class Asked(Model):
             return None
         if not request.wait:
             return ("granted", False)
-        each.open = each.until is not None or self.waits_for_itself(each)
+        each.open = self.waits_for_itself(each)
         if not self.is_open(each) and owner in self.stuck(each):
             return ("deadlock",)
         self.line.append(each)

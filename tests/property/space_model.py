@@ -52,6 +52,7 @@ class Item:
     priority: float
     deliveries: int = 0
     unseen: int = 0
+    rank: str = ""
     taker: str = ""
     until: float = math.inf
 
@@ -75,10 +76,10 @@ class Thing:
     emptied: bool = False
     last_id: int = 0
 
-    def order(self, item: Item) -> tuple[float, int]:
+    def order(self, item: Item) -> tuple[float, str, int]:
         """Lowest first."""
-        first = item.priority if self.what.order == "priority" else 0.0
-        return first, -item.id if self.what.order == "lifo" else item.id
+        first = (item.priority, item.rank) if self.what.order == "priority" else (0.0, "")
+        return *first, -item.id if self.what.order == "lifo" else item.id
 
     @property
     def full(self) -> bool:
@@ -299,7 +300,8 @@ class Model:
         )
 
     def stuck(self, also: Waiter | None = None) -> frozenset[str]:
-        line = [each for each in [*self.line, *([also] if also else [])] if not each.place and not self.is_open(each)]
+        line = [each for each in self.line if not each.place and each.until is None]
+        line = [each for each in [*line, *([also] if also else [])] if not self.is_open(each)]
         held: dict[str, dict[str, int]] = {}
         for owner, name in self.held:
             mine = held.setdefault(owner, {})
@@ -422,7 +424,7 @@ class Model:
                 self.deliver(name, takers[0].key)
             elif putters and not thing.full:
                 self.line.remove(putters[0])
-                self.add(name, putters[0].key, putters[0].value, putters[0].request.priority)
+                self.add(name, putters[0].key, putters[0].value, putters[0].request)
             else:
                 return
 
@@ -434,15 +436,15 @@ class Model:
         if thing.what.visible_s is not None:
             item.taker, item.until = key[0], self.now + thing.what.visible_s
             thing.out.append(item)
-        seen = Item(item.id, item.value, item.priority, item.deliveries, item.unseen)
+        seen = Item(item.id, item.value, item.priority, item.deliveries, item.unseen, item.rank)
         self.clients[key[0]].unseen[key[1]] = (name, thing, seen)
         self.say(key, "take", item.id, item.deliveries, item.priority, item.value)
 
-    def add(self, name: str, key: Key, value: bytes, priority: float) -> None:
+    def add(self, name: str, key: Key, value: bytes, put: c.Put) -> None:
         thing = self.things[name]
         thing.last_id += 1
         thing.unfinished += 1
-        thing.ready.append(Item(thing.last_id, value, priority))
+        thing.ready.append(Item(thing.last_id, value, put.priority, rank=put.rank))
         self.say(key, "put", thing.last_id)
 
     def back(self, thing: Thing, item: Item) -> None:
@@ -469,7 +471,7 @@ class Model:
             if not out:
                 return False
             thing.out.remove(out[0])
-        self.back(thing, Item(item.id, item.value, item.priority, item.deliveries, item.unseen + 1))
+        self.back(thing, Item(item.id, item.value, item.priority, item.deliveries, item.unseen + 1, item.rank))
         self.move(name)
         return True
 

@@ -272,7 +272,8 @@ class Pair:
 
     def a_put(self, _: str, numbered: Any) -> Any:
         wait = self.rng.random() < 0.8
-        return c.Put(self.rng.choice("qpv"), float(self.rng.randint(0, 2)), wait, self.limit(), **numbered)
+        priority, rank = float(self.rng.randint(0, 1)), self.rng.choice(("", "a", "b"))
+        return c.Put(self.rng.choice("qpv"), priority, wait, self.limit(), rank=rank, **numbered)
 
     def a_take(self, _: str, numbered: Any) -> Any:
         if self.rng.random() < 0.02:

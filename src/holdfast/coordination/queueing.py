@@ -35,7 +35,7 @@ class QueueRoom:
         found, queue = self._queue(session, request.name)
         if len(body) > ITEM_BYTES:
             raise Refusal(ErrorCode.TOO_LARGE, f"an item of {len(body)} bytes; the limit (ITEM_BYTES) is {ITEM_BYTES}")
-        if core.queue_bytes + cost(body) > QUEUE_BYTES and not queue.shut:
+        if core.queue_bytes + cost(body, request.rank) > QUEUE_BYTES and not queue.shut:
             text = f"the queues of this agent hold {core.queue_bytes} bytes; the limit (QUEUE_BYTES) is {QUEUE_BYTES}"
             raise Refusal(ErrorCode.QUOTA, text, final=False)
         before, wait = queue.bytes, request.wait and not core.crowded
@@ -163,7 +163,7 @@ class QueueRoom:
         if found.what.visible_s is not None:
             session.takes.add(found.name)
         else:
-            kept = cost(item.value)
+            kept = cost(item.value, item.rank)
             self._core.queue_bytes += kept
         session.unseen[number] = Unseen(found.name, found.serial, item, kept)
         self._core.answer(session, number, TakeAnswer(item.id, item.deliveries, item.priority), item.value)

@@ -27,7 +27,7 @@ Order = Literal["fifo", "lifo", "priority"]
 
 MOST_DELIVERIES: Final = 5
 ITEM_BYTES: Final = 100
-"""What an item costs beside its value, about: so that items without a value are bounded, too."""
+"""What an item costs beside value and rank, about: so that items without a value are bounded, too."""
 _SPARE: Final = 64
 """Returns of items that have been settled: so many, and as many as are out, are kept before they are swept out."""
 
@@ -177,12 +177,12 @@ class Queue:
         if self.shut:
             return Refused(ticket, "shut"), []
         if not self._putters and not self.full:
-            self.bytes += cost(value)
+            self.bytes += cost(value, rank)
             taken = self._take(ticket, _Putter(value, priority, rank))
             return taken, self._move(now)
         if not wait:
             return Refused(ticket, "full"), []
-        self.bytes += cost(value)
+        self.bytes += cost(value, rank)
         self._putters.stand(ticket, _Putter(value, priority, rank), until)
         return Waiting(ticket), []
 
@@ -226,12 +226,12 @@ class Queue:
         ``immediate``: what is in it, or comes back to it, is dropped and counts as done.
         """
         self.shut = True
-        self.bytes -= sum(cost(putter.value) for putter in self._putters.values())
+        self.bytes -= sum(cost(putter.value, putter.rank) for putter in self._putters.values())
         told: list[Told] = [Refused(ticket, "shut") for ticket in self._putters.serve_all()]
         if immediate:
             self._emptied = True
             self.unfinished -= min(self.unfinished, len(self._ready))
-            self.bytes -= sum(cost(item.value) for _, _, item in self._ready)
+            self.bytes -= sum(cost(item.value, item.rank) for _, _, item in self._ready)
             self._ready.clear()
         told += [Refused(ticket, "shut") for ticket in self._getters.serve_all()]
         return told + self._join_all()
@@ -244,7 +244,7 @@ class Queue:
         left = [entry for entry in self._ready if entry[2].id != id_]
         if len(left) == len(self._ready):
             return False, []
-        self.bytes -= sum(cost(item.value) for _, _, item in self._ready if item.id == id_)
+        self.bytes -= sum(cost(item.value, item.rank) for _, _, item in self._ready if item.id == id_)
         heapq.heapify(left)
         self._ready = left
         self.unfinished -= min(self.unfinished, 1)
@@ -254,7 +254,7 @@ class Queue:
         """Wait no longer. Unknown tickets are ignored: it was served, or is over."""
         putter = self._putters.leave(ticket)
         if putter is not None:
-            self.bytes -= cost(putter.value)
+            self.bytes -= cost(putter.value, putter.rank)
         self._getters.leave(ticket)
         self._joiners.leave(ticket)
 
@@ -266,7 +266,8 @@ class Queue:
         Raises:
             QueueMisuse: it is not out, or has been handed to somebody else since.
         """
-        self.bytes -= cost(self._come_back(id_, deliveries).value)
+        item = self._come_back(id_, deliveries)
+        self.bytes -= cost(item.value, item.rank)
         self.unfinished -= min(self.unfinished, 1)
         return [*self._join_all(), *self._move(now)]
 
@@ -277,7 +278,7 @@ class Queue:
             Whether it went back (not if it was settled since, or has come back), and what others are to be told.
         """
         if self._visible_after_s is None:
-            self.bytes += cost(item.value)
+            self.bytes += cost(item.value, item.rank)
         elif self._is_out(item.id, item.deliveries):
             del self._out[item.id]
         else:
@@ -399,8 +400,8 @@ class Queue:
 
     def _bytes_now(self) -> int:
         items = [*(item for _, _, item in self._ready), *(out.item for out in self._out.values()), *self.dead.values()]
-        values = [*(item.value for item in items), *(putter.value for putter in self._putters.values())]
-        return sum(map(cost, values))
+        waiting = [cost(putter.value, putter.rank) for putter in self._putters.values()]
+        return sum(waiting) + sum(cost(item.value, item.rank) for item in items)
 
     def _is_out(self, id_: int, deliveries: int) -> bool:
         out = self._out.get(id_)
@@ -414,7 +415,7 @@ class Queue:
 
     def _make_ready(self, item: Item) -> None:
         if self._emptied:
-            self.bytes -= cost(item.value)
+            self.bytes -= cost(item.value, item.rank)
             self.unfinished -= min(self.unfinished, 1)
             return
         first = (item.priority, item.rank) if self.order == "priority" else (0.0, "")
@@ -424,7 +425,7 @@ class Queue:
         item = heapq.heappop(self._ready)[2]
         item = msgspec.structs.replace(item, deliveries=item.deliveries + 1)
         if self._visible_after_s is None:
-            self.bytes -= cost(item.value)
+            self.bytes -= cost(item.value, item.rank)
         else:
             out = self._out[item.id] = Out(item, now + self._visible_after_s, taker)
             self._plan_return(out)
@@ -468,6 +469,6 @@ class Queue:
                 return told
 
 
-def cost(value: bytes) -> int:
-    """Bytes for which an item of this value counts."""
-    return len(value) + ITEM_BYTES
+def cost(value: bytes, rank: str) -> int:
+    """Bytes for which an item counts."""
+    return len(value) + 4 * len(rank) + ITEM_BYTES

@@ -212,6 +212,15 @@ def test_values_are_bounded_those_that_were_taken_and_not_seen_among_them(
     assert world.space.counts["queue_bytes"] == 0
 
 
+def test_ranks_count_like_values(world: World, anna: Client) -> None:
+    anna.open("q", c.ObjectAsked("queue", order="priority", maxsize=2))
+    for rank in ("bb", "a", "ccc"):
+        anna.put("q", b"1", rank=rank)
+    assert world.space.counts["queue_bytes"] == 3 * (1 + ITEM_BYTES) + 4 * 6
+    anna.saw(anna.take("q"))
+    assert world.space.counts["queue_bytes"] == 2 * (1 + ITEM_BYTES) + 4 * 5
+
+
 def test_an_item_must_be_out_for_some_time(anna: Client) -> None:
     asked = c.ObjectAsked("queue", visible_s=0.0)
     assert anna.failure(anna.send(c.Open, "q", asked)) == (ErrorCode.INVALID, "items that are out for 0 s")
