@@ -136,6 +136,8 @@ def _place(name: str) -> tuple[str, str, str]:
     """
     if importlib.util.find_spec(f"test.{name}") is not None:
         return f"test.{name}", "", ""
+    if (found := importlib.util.find_spec(name)) is not None and found.origin is not None:
+        return name, str(Path(found.origin).parent), ""  # we are a worker of a process that has done what follows
     for place in _places(name):
         folder = tempfile.mkdtemp(prefix="cpython-tests-")
         atexit.register(shutil.rmtree, folder, ignore_errors=True)

@@ -49,7 +49,7 @@ def serving(state_dir: Path) -> Iterator[None]:
         agent = AgentUnderTest(state_dir)
         host = shared_host()
         try:
-            with subject.Lock():  # TEMP
+            with subject.Lock():  # held, so that what keeps its lease is there before the first test counts threads
                 yield
         finally:
             host.close()
