@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 class Aside:
     """Does one thing after the other, in a thread that starts with the first of them.
 
+    While the interpreter ends it may start none any more (Python 3.12.0 and 3.12.1): whoever waits then does it.
+
     Args:
         name: Of the thread.
     """
@@ -26,6 +28,7 @@ class Aside:
         self._acts: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
+        self._threadless = False
         self._closed = False
 
     def do(self, act: Callable[[], None]) -> None:
@@ -34,9 +37,8 @@ class Aside:
             closed = self._closed
             if not closed:
                 self._acts.put(act)
-                if self._thread is None:
-                    self._thread = threading.Thread(target=self._work, name=self._name, daemon=True)
-                    self._thread.start()
+                if self._thread is None and not self._threadless:
+                    self._start()
         if closed:
             act()
 
@@ -51,8 +53,28 @@ class Aside:
         """Wait for the thread's end, after ``close``; at once in that thread itself."""
         with self._lock:  # it is known a moment before it is started
             thread = self._thread
-        if thread is not None and thread is not threading.current_thread():
+        if self._threadless:
+            self._work()
+        elif thread is not None and thread is not threading.current_thread():
             thread.join()
+
+    def stand_in(self) -> None:
+        """Do what was given if there is no thread for it; to be called now and then until ``join``."""
+        while self._threadless and not self._acts.empty():
+            act = self._acts.get()
+            if act is None:
+                self._acts.put(None)  # closed meanwhile: ``join`` is to find it
+                return
+            act()
+
+    def _start(self) -> None:
+        thread = threading.Thread(target=self._work, name=self._name, daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:
+            self._threadless = True
+        else:
+            self._thread = thread
 
     def _work(self) -> None:
         while (act := self._acts.get()) is not None:

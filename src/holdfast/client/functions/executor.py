@@ -249,7 +249,8 @@ class ThreadYard(Yard["Connection"]):
 
     def wait(self) -> None:
         """Until nothing is left, after ``close``."""
-        self._over.wait()
+        while not self._over.wait(exits.LOOK_S if exits.is_over() else None):
+            self._aside.stand_in()
         self._aside.join()
 
     def _begin_leaving(self) -> None:
@@ -273,5 +274,5 @@ class ThreadYard(Yard["Connection"]):
     def ended(self) -> None:
         """See ``pool.Yard``."""
         exits.forget(self)
+        self._over.set()  # before there is nothing more to stand in for
         self._aside.close()
-        self._over.set()

@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import os
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
+
+LOOK_S: Final = 0.05
+"""Whoever waits at the end looks so often whether there is something that no thread can be started for."""
 
 if TYPE_CHECKING:
     from typing import Protocol

@@ -68,6 +68,12 @@ class ThreadPlace(Place):
             aside.close()
             aside.join()
 
+    def stand_in(self) -> None:
+        """See ``Aside.stand_in``."""
+        aside = self._aside
+        if aside is not None:
+            aside.stand_in()
+
     def _do(self, act: Callable[[], None]) -> None:
         with self._lock:
             if self._aside is None:
@@ -153,7 +159,9 @@ class Process(ProcessBase):
     def _finish_leaving(self) -> None:
         """All are waited for."""
         try:
-            self.join()
+            while self.is_alive():
+                self.join(exits.LOOK_S)
+                self._place.stand_in()
         except (HoldfastError, ValueError):
             pass
 
