@@ -209,6 +209,8 @@ class Schedule(Generic[C]):
 
     def starts_wanted(self) -> int:
         """How many workers to start now."""
+        if not self._waiting:
+            return 0
         lanes = [lane for lane in self._lanes.values() if not lane.retired]
         coming = sum(1 for lane in lanes if not lane.ready)
         wanted = -(-self.waiting // self._slots) - coming

@@ -101,9 +101,10 @@ class Coder:
             refusal = error
         for args in zip(*iterables, strict=False):
             index = results.expect()
+            if refusal is not None:
+                results.put(index, None, refusal)
+                continue
             try:
-                if refusal is not None:
-                    raise refusal
                 flags, arguments = self.arguments(args, {})
             except (CallRefused, CallTooLarge) as error:
                 results.put(index, None, error)
