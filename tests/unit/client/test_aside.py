@@ -59,9 +59,20 @@ def test_where_no_thread_can_be_started_whoever_waits_does_it(monkeypatch: pytes
     assert done == [1]
     aside.do(lambda: done.append(2))
     aside.close()
-    aside.stand_in()
     aside.join()
     assert done == [1, 2]
+
+
+def test_standing_in_leaves_the_end_to_be_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't create new thread at interpreter shutdown")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    aside = Aside("late")
+    aside.do(lambda: None)
+    aside.close()
+    aside.stand_in()
+    aside.join()
 
 
 def test_prints_go_where_the_program_has_its_own(capsys: pytest.CaptureFixture[str]) -> None:
