@@ -237,7 +237,7 @@ def test_what_the_interpreter_waits_for_at_its_end(tmp_path: Any) -> None:
         "daemon.start()\n"
         "host.Process(target=hello, args=('end',)).start()\n"
         "host.executor(1).submit(print, 1)\n"
-        "print('main is over', flush=True)\n"
+        "sys.stdout.write('main is over\\n')  # in one piece: print writes the end of its line apart\n"
     )
     from tests.socket_agent import serving
 
