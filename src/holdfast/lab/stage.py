@@ -1,0 +1,173 @@
+"""Runs one case in a process of its own, and leaves nothing behind.
+
+``perform`` starts ``python -m holdfast.lab.stage`` as a sub-reaper in a session of its own. That process runs the case,
+writes what was observed, then looks for processes that are still there, ends them and names them.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import traceback
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from holdfast.keeper import linux
+from holdfast.lab.case import Case
+from holdfast.lab.results import Leftover, Result
+from holdfast.lab.workbench import Lab, this_machine
+
+CASE_LIMIT_S: Final = 900.0
+_SETTLE_S: Final = 1.0
+"""Processes that were told to end have so long to go by themselves."""
+
+
+NOTHING: Final = msgspec.Raw(b"null")
+
+
+class Order(msgspec.Struct, frozen=True):
+    """What the process is to do."""
+
+    case: str
+    seed: int
+    quick: bool
+
+
+def perform(case: Case, *, seed: int, quick: bool, limit_s: float = CASE_LIMIT_S) -> Result:
+    """Run a case.
+
+    Ctrl-C ends it and all that it has started.
+    """
+    with tempfile.TemporaryDirectory(prefix="holdfast-lab-") as name:
+        order = msgspec.json.encode(Order(case.name, seed, quick)).decode()
+        folder = Path(name)
+        began, started = time.time(), time.monotonic()
+        process = subprocess.Popen(
+            [sys.executable, "-m", "holdfast.lab.stage", order, name],
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        failed: str | None = None
+        try:
+            process.wait(limit_s)
+        except subprocess.TimeoutExpired:
+            failed = f"it took longer than {limit_s:g} s"
+        finally:
+            if process.poll() is None:
+                process.send_signal(signal.SIGTERM)  # it ends what it has started
+                try:
+                    process.wait(10)
+                except subprocess.TimeoutExpired:
+                    process.kill()
+                    process.wait()
+        written = folder / "result.json"
+        if written.exists():
+            return msgspec.json.decode(written.read_bytes(), type=Result)
+        seconds = time.monotonic() - started
+        failed = failed or f"its process ended with {process.returncode}"
+        lab = Lab(case, seed=seed, quick=quick, folder=folder)
+        return Result(case.name, seed, quick, lab.pace, began, seconds, this_machine(), NOTHING, failed=failed)
+
+
+def main(order_text: str, name: str) -> int:
+    """The process of one case."""
+    from holdfast.lab.cases import find
+
+    signal.signal(signal.SIGTERM, _end)
+    linux.become_subreaper()
+    order = msgspec.json.decode(order_text, type=Order)
+    case = find(order.case)
+    work = Path(name) / "work"
+    work.mkdir()
+    lab = Lab(case, seed=order.seed, quick=order.quick, folder=work)
+    began, started = time.time(), time.monotonic()
+    data = NOTHING
+    failed: str | None = None
+    leftovers: tuple[Leftover, ...] = ()
+    try:
+        data = msgspec.Raw(msgspec.json.encode(case.observe(lab)))
+    except Exception:
+        failed = traceback.format_exc()
+    finally:
+        seconds = time.monotonic() - started
+        leftovers = sweep()
+    result = Result(
+        case=case.name,
+        seed=order.seed,
+        quick=order.quick,
+        pace=lab.pace,
+        began_unix_s=began,
+        seconds=seconds,
+        machine=this_machine(),
+        data=data,
+        lesser=tuple(lab.lesser),
+        failed=failed,
+        leftovers=leftovers,
+    )
+    part = Path(name) / "result.part"
+    part.write_bytes(msgspec.json.encode(result))
+    part.rename(Path(name) / "result.json")
+    return 0
+
+
+def sweep() -> tuple[Leftover, ...]:
+    """End every process below this one; gives those that did not go by themselves within a second."""
+    until = time.monotonic() + _SETTLE_S
+    while (left := _below(os.getpid())) and time.monotonic() < until:
+        _reap()
+        time.sleep(0.02)
+    named = tuple(Leftover(pid, command) for pid, command in left.items())
+    while left:
+        for pid in left:
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+        _reap()
+        time.sleep(0.01)
+        left = _below(os.getpid())
+    return named
+
+
+def _below(top: int) -> dict[int, str]:
+    """Living or unreaped processes below ``top``, with their command lines."""
+    parents: dict[int, tuple[int, str]] = {}
+    for entry in os.scandir("/proc"):
+        if entry.name.isdigit():
+            try:
+                stat = Path(entry.path, "stat").read_text(errors="replace")
+                command = Path(entry.path, "cmdline").read_bytes().replace(b"\0", b" ").decode("utf-8", "replace")
+            except OSError:  # it has gone
+                continue
+            name, _, rest = stat.partition("(")[2].rpartition(")")
+            parents[int(entry.name)] = (int(rest.split()[1]), command.strip() or name)
+    found: dict[int, str] = {}
+    grown = {top}
+    while grown:
+        grown = {pid for pid, (parent, _) in parents.items() if parent in grown and pid not in found}
+        found.update((pid, parents[pid][1]) for pid in grown)
+    return found
+
+
+def _reap() -> None:
+    while True:
+        try:
+            pid, _ = os.waitpid(-1, os.WNOHANG)
+        except ChildProcessError:
+            return
+        if pid == 0:
+            return
+
+
+def _end(*_: object) -> None:
+    raise SystemExit(128 + signal.SIGTERM)
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))
