@@ -16,7 +16,7 @@ _OUTCOMES: Final = ("passed", "failed", "error", "skipped")
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """One line for each file with tests of CPython, one for each test that was skipped, one for a missing suite."""
     found = [(outcome, report) for outcome in _OUTCOMES for report in terminalreporter.getreports(outcome)]
-    notes = [value for _, report in found for key, value in report.user_properties if key == PROPERTY]
+    notes = [value for _, report in found for key, value in getattr(report, "user_properties", ()) if key == PROPERTY]
     theirs = [(outcome, *report.nodeid.split("::", 1), report) for outcome, report in found if FILE in report.nodeid]
     files = sorted({file for _, file, name, _ in theirs if "::" in name})
     if not files and not notes:

@@ -45,7 +45,7 @@ VERBS: Final = {
     "hosts": "List the hosts that have a name here.",
     "host": "Name a host, enrol with it, reach it, forget it.",
     "agent": "Run, start, stop and ask the agent.",
-    "lab": "Break connections on purpose, and see what holds.",
+    "lab": "Try the claims about networks and concurrency, and break things on purpose.",
     "tap": "Show an exchange with the agent frame by frame.",
     "doctor": "Check that everything works, and say what to do if not.",
     "config": "Show settings and where they come from.",

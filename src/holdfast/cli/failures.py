@@ -29,7 +29,9 @@ def _write_details(details: str) -> str | None:
     from holdfast.config import load
 
     try:
-        folder = os.path.join(load().state_dir, "crashes")
+        state_dir = load().state_dir
+        folder = os.path.join(state_dir, "crashes")
+        os.makedirs(state_dir, mode=0o700, exist_ok=True)  # by itself: makedirs gives parents the usual mode
         os.makedirs(folder, mode=0o700, exist_ok=True)
         path = os.path.join(folder, time.strftime(f"%Y%m%dT%H%M%SZ-{os.getpid()}.txt", time.gmtime()))
         with open(path, "x", encoding="utf-8", errors="backslashreplace", opener=_private) as file:

@@ -124,6 +124,15 @@ class Lab:
             running.close_input()
             return running.ended(limit_s)
 
+    def script(self, path: Path, *arguments: str, limit_s: float = PROGRAM_LIMIT_S) -> Ran:
+        """As ``program``, for any Python file."""
+        running = Running([str(path), *arguments], self.folder, self.pace, {})
+        try:
+            running.close_input()
+            return running.ended(limit_s)
+        finally:
+            running.kill()
+
     @contextmanager
     def started(
         self, stem: str, kind: str = "as-in-the-notes", *arguments: str, env: Mapping[str, str] | None = None

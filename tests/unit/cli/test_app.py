@@ -152,6 +152,7 @@ def test_an_unexpected_error_is_one_line_and_the_details_are_in_a_file(
     assert outcome.err.startswith("holdfast: internal error: RuntimeError: a bug; whether the command ran is unknown")
     assert outcome.err.count("\n") == 1
     (details,) = (tmp_path / "state" / "crashes").iterdir()
+    assert os.stat(tmp_path / "state").st_mode & 0o077 == 0  # or no agent would start there any more
     assert str(details) in outcome.err
     assert details.stat().st_mode & 0o777 == 0o600
     assert "Traceback" in details.read_text()

@@ -56,7 +56,12 @@ def find(name: str) -> Case:
 
 def every() -> tuple[Case, ...]:
     """All cases, in order."""
-    return tuple(find(name) for name in NAMES if find_spec(f"{__name__}.{name.replace('-', '_')}"))
+    return tuple(find(name) for name in NAMES if _is_there(name))
+
+
+def _is_there(name: str) -> bool:
+    spec = find_spec(f"{__name__}.{name.replace('-', '_')}")
+    return spec is not None and spec.origin is not None
 
 
 def search(word: str) -> tuple[Case, ...]:
@@ -65,12 +70,12 @@ def search(word: str) -> tuple[Case, ...]:
     Raises:
         NoSuchCase: none.
     """
-    wanted = " ".join(word.lower().replace("_", " ").replace("-", " ").split())
+    wanted = _plain(word)
     for case in every():
-        if wanted == case.name.replace("-", " "):
+        if wanted == _plain(case.name):
             return (case,)
     found = [case for case in every() if _about(case, wanted)]
-    exact = [case for case in found if wanted in case.words or wanted in case.claims]
+    exact = [case for case in found if wanted in map(_plain, case.words) or wanted in case.claims]
     if not found or not wanted:
         raise NoSuchCase(word)
     return tuple(exact or found)
@@ -84,7 +89,7 @@ def _about(case: Case, wanted: str) -> bool:
         for text in (section.heading.en, section.heading.zh)
     ]
     texts = (
-        case.name.replace("-", " "),
+        case.name,
         case.title.en,
         case.title.zh,
         *case.words,
@@ -92,4 +97,9 @@ def _about(case: Case, wanted: str) -> bool:
         *(claim.term for claim in case.claims.values()),
         *headings,
     )
-    return any(wanted in text.lower() for text in texts)
+    return any(wanted in _plain(text) for text in texts)
+
+
+def _plain(text: str) -> str:
+    """Lower case, and one space wherever words are apart."""
+    return " ".join(text.lower().replace("_", " ").replace("-", " ").split())

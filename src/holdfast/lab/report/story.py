@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from holdfast.lab.blocks import Spread
@@ -33,17 +33,18 @@ VERDICTS: Final[Mapping[Verdict, Text]] = {
 }
 
 
+def plan(case: Case, language: Language) -> list[str]:
+    """A case before it was run: question, claims, where to read on."""
+    return [*_opening(case, language), "", WORDS["reading"].of(language), *_indented(_reading(case, language))]
+
+
 def story(case: Case, result: Result, language: Language) -> list[str]:
     """The whole of a case for a terminal."""
 
     def word(key: str) -> str:
         return WORDS[key].of(language)
 
-    out = [f"=== {case.name}: {case.title.of(language)}", "", f"{word('question')}: {case.question.of(language)}", ""]
-    out.append(word("notes"))
-    for identity, claim in case.claims.items():
-        term = f"  [{claim.term}]" if claim.term else ""
-        out.append(f"  {identity}  {claim.says.of(language)}{term}")
+    out = _opening(case, language)
     if result.failed is not None:
         return [*out, "", *result.failed.splitlines()]
     data = data_of(case, result)
@@ -52,14 +53,37 @@ def story(case: Case, result: Result, language: Language) -> list[str]:
     for block in case.blocks(data):
         out += ["", *lines_of(block, language)]
     if figures := case.figures(data):
-        out += ["", word("figures"), *("  " + line for line in aligned([_figure(*item) for item in figures.items()]))]
+        out += ["", word("figures"), *_indented(aligned([_figure(*item) for item in figures.items()]))]
     out += ["", word("verdict")]
     for identity, ruling in rulings(case, data).items():
         out.append(f"  {identity}  {VERDICTS[ruling.verdict].of(language)}: {ruling.evidence.of(language)}")
         if ruling.depends_on:
             out.append(f"        ({word('depends')}: {ruling.depends_on.of(language)})")
-    out += ["", word("reading"), *("  " + line for line in _reading(case, language))]
+    out += ["", word("reading"), *_indented(_reading(case, language))]
     return out
+
+
+def verdict_rows(done: Sequence[tuple[Case, Result]], language: Language) -> list[tuple[str, str, str, str]]:
+    """Case, claim, verdict and what the notes say, of all runs that did not fail."""
+    return [
+        (case.name, identity, VERDICTS[ruling.verdict].of(language), case.claims[identity].says.of(language))
+        for case, result in done
+        if result.failed is None
+        for identity, ruling in rulings(case, data_of(case, result)).items()
+    ]
+
+
+def _opening(case: Case, language: Language) -> list[str]:
+    out = [f"=== {case.name}: {case.title.of(language)}", ""]
+    out += [f"{WORDS['question'].of(language)}: {case.question.of(language)}", "", WORDS["notes"].of(language)]
+    for identity, claim in case.claims.items():
+        term = f"  [{claim.term}]" if claim.term else ""
+        out.append(f"  {identity}  {claim.says.of(language)}{term}")
+    return out
+
+
+def _indented(lines: Sequence[str]) -> list[str]:
+    return ["  " + line for line in lines]
 
 
 def _figure(name: str, figure: Spread) -> list[str]:

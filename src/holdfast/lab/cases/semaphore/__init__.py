@@ -36,7 +36,7 @@ CASE = Case(
     ),
     reading=(
         Reading(
-            "src/holdfast/coordination/semaphores.py",
+            "src/holdfast/coordination/locks.py",
             Text("Holdfast's semaphore: one fair queue of waiters, for all clients of a host",
                  "Holdfast 的信号量：一条公平的等待队列，一台主机上的所有客户端共用"),
         ),
