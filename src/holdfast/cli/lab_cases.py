@@ -102,7 +102,7 @@ def run(names: tuple[str, ...], quick: bool, seed: int | None, as_json: bool, la
     from holdfast.lab.stage import perform
 
     _check_platform()
-    chosen = cases.every() if ALL in names else tuple(dict.fromkeys(_one(name) for name in names))
+    chosen = cases.every() if ALL in names else tuple({case.name: case for case in map(_one, names)}.values())
     seed = int.from_bytes(os.urandom(4), "big") if seed is None else seed
     voice, folder = Voice(), _folder()
     done: list[tuple[Case, Result]] = []
@@ -197,7 +197,7 @@ def _by_section(found: Sequence[Case], language: Language) -> list[tuple[str, ..
     """A line a section: heading in the notes' own words, what it means, its claims, their cases."""
     from holdfast.lab.sections import SECTIONS
 
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for section in SECTIONS:
         names = dict.fromkeys(case.name for case in found for claim in section.claims if claim in case.claims)
         if names:

@@ -31,6 +31,11 @@ def spread(values: list[float] | tuple[float, ...], unit: str) -> Spread:
     return Spread(median, ordered[0], ordered[-1], unit, len(ordered))
 
 
+def once(value: float, unit: str) -> Spread:
+    """What was measured one time."""
+    return Spread(value, value, value, unit)
+
+
 class Table(msgspec.Struct, frozen=True, tag=True):
     """Rows under headings. Cells that start with a digit are set to the right."""
 

@@ -1,7 +1,8 @@
 """Runs one case in a process of its own, and leaves nothing behind.
 
-``perform`` starts ``python -m holdfast.lab.stage`` as a sub-reaper in a session of its own. That process runs the case,
-writes what was observed, then looks for processes that are still there, ends them and names them.
+``perform`` starts ``python -m holdfast.lab.stage`` as a sub-reaper in a session of its own. A child of that process
+runs the case, writes what was observed and ends; then it looks for processes that are still there, ends them and names
+them.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import Final
 
 import msgspec
+from msgspec.structs import replace
 
 from holdfast.keeper import linux
 from holdfast.lab.case import Case
@@ -76,44 +78,55 @@ def perform(case: Case, *, seed: int, quick: bool, limit_s: float = CASE_LIMIT_S
 
 
 def main(order_text: str, name: str) -> int:
-    """The process of one case."""
-    from holdfast.lab.cases import find
-
+    """The process of one case: a child of it runs the case and ends as any program does; then it looks what is left."""
     signal.signal(signal.SIGTERM, _end)
     linux.become_subreaper()
     order = msgspec.json.decode(order_text, type=Order)
+    folder = Path(name)
+    pid = os.fork()
+    if pid == 0:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        _run(order, folder)
+        return 0
+    leftovers: tuple[Leftover, ...] = ()
+    try:
+        _, status = os.waitpid(pid, 0)
+    finally:
+        leftovers = sweep()
+    try:
+        result = msgspec.json.decode((folder / "observed.json").read_bytes(), type=Result)
+    except FileNotFoundError:
+        return 128 + status if os.WIFSIGNALED(status) else os.waitstatus_to_exitcode(status)
+    (folder / "result.json").write_bytes(msgspec.json.encode(replace(result, leftovers=leftovers)))
+    return 0
+
+
+def _run(order: Order, folder: Path) -> None:
+    from holdfast.lab.cases import find
+
     case = find(order.case)
-    work = Path(name) / "work"
+    work = folder / "work"
     work.mkdir()
     lab = Lab(case, seed=order.seed, quick=order.quick, folder=work)
     began, started = time.time(), time.monotonic()
-    data = NOTHING
-    failed: str | None = None
-    leftovers: tuple[Leftover, ...] = ()
+    data, failed = NOTHING, None
     try:
         data = msgspec.Raw(msgspec.json.encode(case.observe(lab)))
     except Exception:
         failed = traceback.format_exc()
-    finally:
-        seconds = time.monotonic() - started
-        leftovers = sweep()
     result = Result(
         case=case.name,
         seed=order.seed,
         quick=order.quick,
         pace=lab.pace,
         began_unix_s=began,
-        seconds=seconds,
+        seconds=time.monotonic() - started,
         machine=this_machine(),
         data=data,
         lesser=tuple(lab.lesser),
         failed=failed,
-        leftovers=leftovers,
     )
-    part = Path(name) / "result.part"
-    part.write_bytes(msgspec.json.encode(result))
-    part.rename(Path(name) / "result.json")
-    return 0
+    (folder / "observed.json").write_bytes(msgspec.json.encode(result))
 
 
 def sweep() -> tuple[Leftover, ...]:

@@ -15,8 +15,9 @@ import subprocess
 import sys
 import threading
 import time
+import tty
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Final, Literal, TypeVar
 
@@ -172,30 +173,37 @@ class Lab:
 
 
 class Running:
-    """A Python program that was started in a session of its own, its lines gathered as they come."""
+    """A Python program that was started in a session of its own, its lines gathered as they come.
+
+    Its standard output is a terminal (raw, so that bytes pass as they are): there Python writes line by line, as it
+    does for whoever tries the program by hand.
+    """
 
     def __init__(self, arguments: Sequence[str], folder: Path, pace: float, env: Mapping[str, str]) -> None:
         self._pace = pace
         self._lines: list[Line] = []
         self._news = threading.Condition()
         self._began = time.monotonic()
+        master, terminal = os.openpty()
+        tty.setraw(terminal)
         self.process = subprocess.Popen(
-            [sys.executable, "-u", *arguments],
+            [sys.executable, *arguments],
             cwd=folder,
             env={**os.environ, PACE_VARIABLE: str(pace), "PYTHONIOENCODING": "utf-8", **env},
             stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
+            stdout=terminal,
             stderr=subprocess.PIPE,
             start_new_session=True,
             text=True,
             encoding="utf-8",
             errors="backslashreplace",
         )
+        os.close(terminal)
         assert self.process.stdin is not None
-        assert self.process.stdout is not None
         assert self.process.stderr is not None
+        output = os.fdopen(master, encoding="utf-8", errors="backslashreplace", newline="\n")  # closed by its reader
         self._readers = [
-            threading.Thread(target=self._gather, args=(self.process.stdout, "out"), daemon=True),
+            threading.Thread(target=self._gather, args=(output, "out"), daemon=True),
             threading.Thread(target=self._gather, args=(self.process.stderr, "err"), daemon=True),
         ]
         for reader in self._readers:
@@ -270,7 +278,7 @@ class Running:
         self.close_input()
 
     def _gather(self, pipe: IO[str], stream: Literal["out", "err"]) -> None:
-        with pipe:
+        with pipe, suppress(OSError):  # EIO: nobody has the terminal open any more
             for text in pipe:
                 with self._news:
                     self._lines.append(Line(time.monotonic() - self._began, text.rstrip("\n"), stream))

@@ -53,7 +53,7 @@ def test_every_judge_can_say_one_thing_and_another(case: Case) -> None:
 def test_every_text_is_there_in_both_languages(case: Case) -> None:
     specimens = {id(data): data for fed in outcomes(case).values() for data, _ in fed}
     texts = [case.title, case.question, *(claim.says for claim in case.claims.values())]
-    texts += [each.what for each in (*case.reading, *case.programs)]
+    texts += [reading.what for reading in case.reading] + [program.what for program in case.programs]
     texts += [program.fault for program in case.programs if program.fault]
     for data in specimens.values():
         texts += [case.answer(data), *(ruling.evidence for ruling in rulings(case, data).values())]

@@ -14,7 +14,6 @@ class Hold(msgspec.Struct, frozen=True):
     lock: str
     asked_s: float
     had_s: float | None
-    left_s: float | None
 
 
 class Data(msgspec.Struct, frozen=True):

@@ -26,7 +26,7 @@ def _n092(data: Data) -> Ruling:
 def _n093(data: Data) -> Ruling:
     if data.both_at_once:
         return refuted(
-            f"Threads of that very program held A and B at the same time {data.both_at_once} times before it stopped. "
+            f"Threads of that very program held A and B at the same time before it stopped (seen: {data.both_at_once}). "
             "Not two locks are the trouble but two orders.",
             f"就在这个程序里，停住之前已有 {data.both_at_once} 次同时持有 A 和 B。问题不在两把锁，而在两种顺序。",
         )

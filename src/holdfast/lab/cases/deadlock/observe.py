@@ -75,11 +75,11 @@ def _opposite_orders() -> tuple[Hold, ...]:
             wanted = time.monotonic() - began
             while not (got := locks[second].acquire(timeout=0.02)) and not over.is_set():
                 pass
-            seen.append(Hold(name, second, wanted, time.monotonic() - began if got else None, None))
-            over.wait()
+            in_time = got and not over.is_set()  # when the other one has given up it is no deadlock any more
+            seen.append(Hold(name, second, wanted, time.monotonic() - began if in_time else None))
             if got:
                 locks[second].release()
-        seen.append(Hold(name, first, asked, had, None))
+        seen.append(Hold(name, first, asked, had))
 
     threads = [threading.Thread(target=cross, args=each) for each in (("one", "A", "B"), ("two", "B", "A"))]
     for thread in threads:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from holdfast.lab.blocks import Block, Lane, Listing, Mark, Span, Spread, Table, Timeline
+from holdfast.lab.blocks import Block, Lane, Listing, Mark, Span, Spread, Table, Timeline, once
 from holdfast.lab.cases.deadlock.data import Data, Hold
 from holdfast.lab.text import Text, same
 from holdfast.lab.workbench import Ran
+
+WATCHED_S = 0.6
 
 
 def answer(data: Data) -> Text:
@@ -24,9 +26,9 @@ def answer(data: Data) -> Text:
 def figures(data: Data) -> Mapping[str, Spread]:
     """How long the programs took, and how soon Holdfast knew."""
     return {
-        "one order": Spread(data.ordered.seconds, data.ordered.seconds, data.ordered.seconds, "s"),
-        "one RLock": Spread(data.one_rlock.seconds, data.one_rlock.seconds, data.one_rlock.seconds, "s"),
-        "Holdfast tells": Spread(*[data.holdfast_seconds * 1e3] * 3, "ms"),
+        "one order": once(data.ordered.seconds, "s"),
+        "one RLock": once(data.one_rlock.seconds, "s"),
+        "Holdfast tells": once(data.holdfast_seconds * 1e3, "ms"),
     }
 
 
@@ -57,14 +59,14 @@ def _row(ran: Ran) -> tuple[Text, Text, Text]:
 
 
 def _lanes(holds: Sequence[Hold]) -> tuple[Lane, ...]:
-    end = max([hold.asked_s for hold in holds] + [hold.had_s or 0.0 for hold in holds]) + 0.6
+    end = max(hold.had_s or hold.asked_s for hold in holds) + WATCHED_S
     lanes = []
     for hold in holds:
         spans = [
             Span(hold.asked_s, end if hold.had_s is None else hold.had_s, kind="dead" if hold.had_s is None else "wait")
         ]
         if hold.had_s is not None:
-            spans.append(Span(hold.had_s, hold.left_s or end, hold.lock, "hold"))
+            spans.append(Span(hold.had_s, end, hold.lock, "hold"))
         marks = (Mark(hold.asked_s, f"wants {hold.lock}"),) if hold.had_s is None else ()
         lanes.append(Lane(f"{hold.thread}: {hold.lock}", tuple(spans), marks))
     return tuple(lanes)

@@ -30,6 +30,11 @@ def over_last(ran: Ran) -> bool:
     return ran.returncode == 0 and ran.out[-1:] != () and ran.out[-1].endswith("is over")
 
 
+def grown_together(ran: Ran) -> bool:
+    """Whether two lines came as one: ``print`` writes the text and the end of its line apart, and another spoke between."""
+    return "" in ran.out
+
+
 def _n082(data: Data) -> Ruling:
     kin = data.kin
     ids = len(set(kin.ids))
@@ -96,6 +101,9 @@ def _n087(data: Data) -> Ruling:
     right, last = sum(map(in_order, every)), sum(map(over_last, every))
     en = f"In {right} of {len(every)} runs the lines came so; in {last} the thread's end came last, and the program waited for it."
     zh = f"{len(every)} 次里有 {right} 次是这个顺序；有 {last} 次线程的结束在最后，程序等它结束。"
+    if merged := sum(map(grown_together, every)):
+        en += f" In {merged} two lines had grown into one: `print` writes a text and the end of its line apart."
+        zh += f"其中 {merged} 次两行连成了一行：`print` 把文字和换行分两次写出。"
     how = Text("the interpreter's turns: `start()` returns when the new thread has begun, not when it has printed",
                "解释器的轮换：`start()` 在新线程起步后就返回，不等它打印")  # fmt: skip
     if right == len(every):

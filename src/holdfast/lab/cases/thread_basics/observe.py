@@ -126,8 +126,6 @@ def _daemon_ticks(pace: float) -> tuple[int, int]:
     lines = [line.split() for line in done.stdout.splitlines()]
     at = {name: float(when) for name, when in lines if name != "tick"}
     ticks = [float(when) for name, when in lines if name == "tick"]
-        tick > at["worked"] + pace / 5 for tick in ticks
-    )
     # A tick may be under way while the interpreter begins to end; only what comes after a whole period counts.
     late = at["worked"] + pace / 5
     return sum(at["main"] < tick < at["worked"] for tick in ticks), sum(tick > late for tick in ticks)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from holdfast.lab.blocks import Block, Lane, Mark, Plot, Series, Span, Spread, Table, Timeline, spread
 from holdfast.lab.cases.thread_basics.data import Data
-from holdfast.lab.cases.thread_basics.judge import ratio
+from holdfast.lab.cases.thread_basics.judge import grown_together, ratio
 from holdfast.lab.text import Text, same
 from holdfast.lab.workbench import Ran
 
@@ -35,8 +35,8 @@ def blocks(data: Data) -> Sequence[Block]:
     """The programs' lines in time, who speaks first, what it costs, and what threads lack."""
     costs = [spread(each, "s").median * 1e6 for each in (data.thread_s, data.fork_s, data.spawn_s)]
     return (
-        _timeline(Text("Main is through first, the program waits", "主线程先结束，程序仍在等"), data.waits[0]),
-        _timeline(Text("A daemon thread is not waited for", "守护线程没人等"), data.daemon[0]),
+        _timeline(Text("Main is through first, the program waits", "主线程先结束，程序仍在等"), _clear(data.waits)),
+        _timeline(Text("A daemon thread is not waited for", "守护线程没人等"), _clear(data.daemon)),
         Plot(
             Text("Starting one and waiting for its end", "开启一个并等它结束"),
             Text("kind", "种类"),
@@ -61,6 +61,11 @@ def blocks(data: Data) -> Sequence[Block]:
             tuple((same(name),) for name in data.only_processes),
         ),
     )
+
+
+def _clear(runs: Sequence[Ran]) -> Ran:
+    """One in which no lines have grown together, if there is one."""
+    return next((ran for ran in runs if not grown_together(ran)), runs[0])
 
 
 def _timeline(title: Text, ran: Ran) -> Timeline:

@@ -16,9 +16,7 @@ def work(who):
 
 
 if __name__ == "__main__":
-    if sys.argv[1:] == ["process"]:
-        other = Process(target=work, args=("the process",))
-    else:
-        other = Thread(target=work, args=("the thread",))
+    make = Process if sys.argv[1:] == ["process"] else Thread
+    other = make(target=work, args=(f"the {make.__name__.lower()}",))
     other.start()
     print("main")
