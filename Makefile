@@ -10,7 +10,7 @@ WHAT ?= true
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo picture test test-all check format format-check lint types public layers docs-check \
-        docs soak fuzz bench profile mutants lock clean distclean
+        docs lab soak fuzz bench profile mutants lock clean distclean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -62,6 +62,9 @@ docs-check: $(STAMP)
 
 docs: $(STAMP)  ## check links and write the generated parts of docs/ again
 	$(BIN)/python -m tools.docs
+
+lab: $(STAMP)  ## try every claim of the study notes, in under five minutes (CASE="deadlock gil": some; FULL=1: at length)
+	$(BIN)/holdfast lab run $(or $(CASE),all) $(if $(FULL),,--quick)
 
 soak: $(STAMP)  ## the long runs: more kills, more cuts, more jobs
 	$(BIN)/python -m pytest -m soak $(PYTEST_ARGS)

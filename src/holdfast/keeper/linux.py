@@ -9,6 +9,7 @@ import time
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.fallocate.argtypes = (ctypes.c_int, ctypes.c_int, ctypes.c_int64, ctypes.c_int64)
 
+_PR_SET_PDEATHSIG = 1
 _PR_SET_DUMPABLE = 4
 _PR_SET_CHILD_SUBREAPER = 36
 _PR_SET_NO_NEW_PRIVS = 38
@@ -23,6 +24,17 @@ def become_subreaper() -> None:
         OSError: the kernel refused.
     """
     _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+
+
+def ask_for_signal_at_parents_death(signum: int) -> None:
+    """This process gets ``signum`` when the thread that made it has ended (PR_SET_PDEATHSIG, prctl(2)).
+
+    A parent that ended before the call sends nothing: compare ``os.getppid()`` afterwards.
+
+    Raises:
+        OSError: the kernel refused.
+    """
+    _prctl(_PR_SET_PDEATHSIG, signum)
 
 
 def forbid_core_dump() -> None:

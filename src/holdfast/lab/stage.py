@@ -39,6 +39,8 @@ class Order(msgspec.Struct, frozen=True):
     case: str
     seed: int
     quick: bool
+    parent: int
+    """Who asked for it; without it the case is ended."""
 
 
 def perform(case: Case, *, seed: int, quick: bool, limit_s: float = CASE_LIMIT_S) -> Result:
@@ -47,7 +49,7 @@ def perform(case: Case, *, seed: int, quick: bool, limit_s: float = CASE_LIMIT_S
     Ctrl-C ends it and all that it has started.
     """
     with tempfile.TemporaryDirectory(prefix="holdfast-lab-") as name:
-        order = msgspec.json.encode(Order(case.name, seed, quick)).decode()
+        order = msgspec.json.encode(Order(case.name, seed, quick, os.getpid())).decode()
         folder = Path(name)
         began, started = time.time(), time.monotonic()
         process = subprocess.Popen(
@@ -81,8 +83,11 @@ def main(order_text: str, name: str) -> int:
     """The process of one case: a child of it runs the case and ends as any program does; then it looks what is left."""
     signal.signal(signal.SIGTERM, _end)
     linux.become_subreaper()
+    linux.ask_for_signal_at_parents_death(signal.SIGTERM)
     order = msgspec.json.decode(order_text, type=Order)
     folder = Path(name)
+    if os.getppid() != order.parent:
+        return 1
     pid = os.fork()
     if pid == 0:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
