@@ -18,6 +18,8 @@ from tools import docstrings
 WIDEST = 100
 ORDER = ("connect", "Host", "Job", "Stdin", "Completed")
 """What a reader needs first; the other names follow by the alphabet."""
+LATER = ("queue.ShutDown",)
+"""Bases that newer versions of Python alone have: left out, so that the page is the same on all."""
 
 
 def public_names() -> list[str]:
@@ -41,8 +43,8 @@ def render_errors() -> str:
     """The error tree as a table: name, what it is a kind of, whether the command ran, when it is raised."""
     errors = {name: getattr(holdfast, name) for name in holdfast.__all__ if is_error(getattr(holdfast, name))}
     rows = ["| Error | Is a | `ran` | Meaning |", "|---|---|---|---|"]
-    for name, error in sorted(errors.items(), key=lambda item: [kind.__name__ for kind in reversed(item[1].__mro__)]):
-        bases = ", ".join(f"`{_base_name(base)}`" for base in error.__bases__)
+    for name, error in sorted(errors.items(), key=lambda item: _lineage(item[1])):
+        bases = ", ".join(f"`{_base_name(base)}`" for base in error.__bases__ if _base_name(base) not in LATER)
         attributes = docstrings.entries(docstrings.parse(error).sections.get("Attributes", []))
         extra = "".join(f"; `.{attribute}`" for attribute in attributes if attribute != "ran")
         meaning = docstrings.markdown(docstrings.parse(error).first_sentence)
@@ -59,6 +61,11 @@ def render_options() -> str:
         meaning = docstrings.markdown(described[name]).replace("|", "\\|")
         rows.append(f"| `{name}` | `{defaults[name].default!r}` | {meaning} |")
     return "\n".join(rows)
+
+
+def _lineage(error: type) -> list[str]:
+    """From the root down to the error itself, the same on every Python."""
+    return [kind.__name__ for kind in reversed(error.__mro__) if _base_name(kind) not in LATER]
 
 
 def _base_name(base: type) -> str:

@@ -339,9 +339,9 @@ class QueueEmpty(CoordinationError, queue.Empty):
 if sys.version_info >= (3, 13):
 
     class QueueShutDown(CoordinationError, queue.ShutDown):
-        """The queue was shut down: it takes no more items, and has none left to give."""
+        """The queue was shut down: it takes no more items, none is left (3.13: also a ``queue.ShutDown``)."""
 
 else:
 
     class QueueShutDown(CoordinationError):
-        """The queue was shut down: it takes no more items, and has none left to give."""
+        """The queue was shut down: it takes no more items, none is left (3.13: also a ``queue.ShutDown``)."""
