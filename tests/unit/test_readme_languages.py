@@ -29,7 +29,7 @@ def test_the_commands_are_the_same() -> None:
 
 def test_the_links_are_the_same_but_for_those_between_the_two() -> None:
     between = {"README.md", "README.zh-CN.md"}
-    english, chinese = ([link.target for link in markdown.links(text)] for text in (ENGLISH, CHINESE))
+    english, chinese = (re.findall(r"\]\(([^)]+)\)", text) for text in (ENGLISH, CHINESE))
     assert [target for target in chinese if target not in between] == [t for t in english if t not in between]
     assert "README.zh-CN.md" in english
     assert "README.md" in chinese
