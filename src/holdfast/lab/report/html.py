@@ -12,7 +12,7 @@ from holdfast.lab.report.page_style import CSS, SCRIPT
 from holdfast.lab.report.pieces import block_piece, figures_piece, named, program_pieces
 from holdfast.lab.report.words import CHAPTERS, SIGNS, verdict_word, word
 from holdfast.lab.results import Result
-from holdfast.lab.sections import CLAIMS
+from holdfast.lab.sections import CLAIMS, Section
 from holdfast.lab.text import Language
 from holdfast.lab.verdicts import Claim, Ruling, Verdict
 
@@ -154,12 +154,12 @@ def _claims(cases: Sequence[Told], language: Language) -> Markup:
         heading = element("span", section.heading.zh, lang="zh")
         beside = element("small", section.heading.en) if language == "en" else ""
         row = element("tr", element("th", heading, beside, colspan=4, scope="colgroup"))
-        groups.append(element("tbody", row, *(_standing(each, language) for each in standings)))
+        groups.append(element("tbody", row, *(_standing(each, section, language) for each in standings)))
     whole = element("table", element("thead", element("tr", *heads)), *groups, class_="claims")
     return element("div", whole, class_="scroll tall", tabindex=0)
 
 
-def _standing(each: Standing, language: Language) -> Markup:
+def _standing(each: Standing, section: Section, language: Language) -> Markup:
     identity: Markup | str = each.identity
     link: Markup | str = ""
     if each.case:
@@ -175,7 +175,7 @@ def _standing(each: Standing, language: Language) -> Markup:
         element("td", badge),
         element("td", link, class_="of"),
         data_verdicts=verdict,
-        data_words=each.case,
+        data_words=" ".join((each.case, *each.words, section.heading.zh, section.heading.en)),
     )
 
 

@@ -40,6 +40,8 @@ class Standing(msgspec.Struct, frozen=True):
     ruling: Ruling | None
     """None: its case was not run, or failed."""
     failed: bool = False
+    words: tuple[str, ...] = ()
+    """By which it is found: those of its case."""
 
 
 def told(done: Done) -> list[Told]:
@@ -66,7 +68,9 @@ def by_section(cases: Sequence[Told]) -> list[tuple[Section, list[Standing]]]:
         if each is None:
             return Standing(identity, None, "", None)
         ruling = each.rulings.get(identity)
-        return Standing(identity, each.case.claims[identity], each.case.name, ruling, each.data is None)
+        return Standing(
+            identity, each.case.claims[identity], each.case.name, ruling, each.data is None, each.case.words
+        )
 
     return [(section, [standing(identity) for identity in section.claims]) for section in SECTIONS]
 
