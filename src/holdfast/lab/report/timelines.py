@@ -157,7 +157,10 @@ def _axis(field: _Field, top: float, bottom: float) -> Iterator[Markup]:
     for tick in svg.ticks(field.low_s * unit.per_second, field.high_s * unit.per_second, most):
         x = field.x(tick / unit.per_second)
         yield svg.line(x, top, x, bottom, "grid")
-        yield svg.text(x, bottom + 16, f"{tick:g} {unit.name}", anchor="middle" if x > 20 else "start", class_="soft")
+        words = f"{tick:g} {unit.name}"
+        half = svg.width_of(words, _SMALL) / 2
+        x = min(max(x, half + 2), field.end + 8 - half)
+        yield svg.text(x, bottom + 16, words, anchor="middle", class_="soft")
 
 
 def _lane(lane: Lane, field: _Field, y: float, language: Language, *, above: bool) -> tuple[Markup, float]:
