@@ -74,7 +74,9 @@ class Capture:
                 if level == socket.SOL_SOCKET and kind == _SO_TIMESTAMPNS:
                     seconds, nanoseconds = struct.unpack("@ll", data[:16])
                     at = seconds + nanoseconds / 1e9
-            segment = parse(frame, at - self._began)
+            # They come in order, but their times are noted on several CPUs, whose clocks may be a microsecond apart.
+            at_s = max(at - self._began, self._seen[-1].at_s if self._seen else 0.0)
+            segment = parse(frame, at_s)
             if segment is not None:
                 self._seen.append(segment)
 

@@ -19,6 +19,8 @@ import msgspec
 _NET: Final = Path("/proc/thread-self/net")
 _SYSCTLS: Final = Path("/proc/sys/net")
 _TCP_INFO_BYTES: Final = 256
+_TICKS: Final = 100
+"""Of a second: what the kernel shows to programs as USER_HZ, on every architecture of today."""
 
 STATES: Final[Mapping[int, str]] = {
     1: "ESTABLISHED",
@@ -49,6 +51,8 @@ class Entry(msgspec.Struct, frozen=True):
     """Bytes that were not acknowledged."""
     receive_queue: int
     """Bytes that were not read; of a listening socket: connections that were not accepted."""
+    timer_s: float = 0.0
+    """When its timer rings: of TIME_WAIT, how long it still lasts."""
 
 
 class TcpInfo(msgspec.Struct, frozen=True):
@@ -77,7 +81,9 @@ def parse_table(text: str) -> tuple[Entry, ...]:
         (address, port), (remote, remote_port) = _end(words[1]), _end(words[2])
         send, _, receive = words[4].partition(":")
         state = STATES.get(int(words[3], 16), words[3])
-        found.append(Entry(address, port, remote, remote_port, state, int(send, 16), int(receive, 16)))
+        rings, _, ticks = words[5].partition(":") if len(words) > 5 else ("00", "", "0")
+        timer_s = int(ticks, 16) / _TICKS if int(rings, 16) else 0.0
+        found.append(Entry(address, port, remote, remote_port, state, int(send, 16), int(receive, 16), timer_s))
     return tuple(found)
 
 

@@ -17,8 +17,10 @@ import select
 import socket
 import struct
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import TracebackType
-from typing import Final, Self
+from typing import Final, Self, TypeVar
 
 import msgspec
 
@@ -29,6 +31,8 @@ NEAR: Final = "192.0.2.1"
 """The address of both sockets (a network that is reserved for examples, RFC 5737)."""
 FAR: Final = "192.0.2.2"
 """Where each takes the other to be."""
+
+T = TypeVar("T")
 
 _CLONE_NEWUSER: Final = 0x10000000
 _CLONE_NEWNET: Final = 0x40000000
@@ -42,6 +46,7 @@ _IFF_UP: Final = 1
 _NETMASK: Final = "255.255.255.0"
 _PACKET_BYTES: Final = 1 << 16
 _SETTLE_S: Final = 0.002
+_ATTEMPTS: Final = 3
 
 
 def enter() -> bool:
@@ -146,6 +151,11 @@ class Wire:
         client, server, listener = states(client_port, server_port)
         return Step(segment, to_server, client, server, listener, lost)
 
+    def carry(self, quiet_s: float) -> None:
+        """Let everything arrive until nothing has been sent for so long."""
+        while (held := self.take(quiet_s)) is not None:
+            self.deliver(held)
+
     def close(self) -> None:
         """Take the device away."""
         os.close(self._file)
@@ -178,6 +188,53 @@ def asking(port: int, *, own_port: int = 0) -> socket.socket:
     except BlockingIOError:
         pass
     return client
+
+
+def tried(attempt: Callable[[Wire], T | None]) -> T | None:
+    """Do it over a wire; None: there is no such device, or it cannot be done here.
+
+    A machine that stood still for a second makes the kernel send again and an attempt go wrong; then it is made anew.
+    """
+    for _ in range(_ATTEMPTS):
+        try:
+            with Wire() as wire:
+                return attempt(wire)
+        except TimeoutError:
+            continue
+        except OSError:
+            return None
+    return None
+
+
+@contextmanager
+def connected(wire: Wire) -> Iterator[tuple[socket.socket, socket.socket]]:
+    """A client and a server that are connected through the wire; their listener is closed."""
+    with listening() as listener:
+        port = listener.getsockname()[1]
+        client = asking(port)
+        with client:
+            wire.between(client.getsockname()[1], port)
+            for flags in (("SYN",), ("SYN", "ACK"), ("ACK",)):
+                wire.deliver(wire.expect(*flags))
+            server = accepted(listener, 1.0)
+            listener.close()
+            if server is None:
+                raise TimeoutError("not accepted")
+            with server:
+                server.setblocking(False)
+                yield client, server
+
+
+def accepted(server: socket.socket, limit_s: float = 0.0) -> socket.socket | None:
+    """A connection of a server that does not block; None: it has none in this time."""
+    deadline = time.monotonic() + limit_s
+    while True:
+        try:
+            return server.accept()[0]
+        except BlockingIOError:
+            if time.monotonic() >= deadline:
+                return None
+            time.sleep(0.001)
 
 
 def states(client_port: int, server_port: int) -> tuple[str, str, str]:

@@ -165,11 +165,29 @@ def distinct(segments: Sequence[Segment]) -> tuple[Segment, ...]:
     return tuple(seen.values())
 
 
+def closing(segments: Sequence[Segment]) -> tuple[Segment, ...]:
+    """Those that end a connection: each FIN, each bare confirmation of a FIN, each RST.
+
+    A confirmation that goes along with data or with the other FIN needs no segment of its own.
+    """
+    ends = [one for one in distinct(segments) if one.has("FIN")]
+    found = [one for one in distinct(segments) if one.has("FIN") or one.has("RST")]
+    for end in ends:
+        confirmed = next(
+            (one for one in segments if one.source_port == end.target_port and one.ack == end.next_seq), None
+        )
+        if confirmed is not None and confirmed.name == "ACK" and not confirmed.length:
+            found.append(confirmed)
+    return tuple(one for one in distinct(segments) if one in found)
+
+
 def first_numbers(segments: Sequence[Segment]) -> dict[int, int]:
     """By port: the number from which its side has started to count, as far as is seen."""
     first: dict[int, int] = {}
     for segment in segments:
         first.setdefault(segment.source_port, segment.seq)
+        if segment.has("ACK"):  # the other side has not spoken yet: what it will say next is its start here
+            first.setdefault(segment.target_port, segment.ack)
     return first
 
 

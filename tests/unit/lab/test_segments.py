@@ -13,6 +13,7 @@ from holdfast.lab.segments import (
     Step,
     captured_messages,
     checksum,
+    closing,
     distinct,
     label,
     messages,
@@ -145,6 +146,22 @@ def test_a_segment_sent_again_is_one_and_confirmations_are_several() -> None:
     assert distinct([syn, syn, data, one, two, data, one]) == (syn, data, one, two)
 
 
+def ending(to_server: bool, flags: str, seq: int, ack: int, length: int = 0) -> Segment:
+    source, target = (1000, 80) if to_server else (80, 1000)
+    return Segment(0.0, "a", source, "b", target, seq, ack, tuple(flags.split()), 64, length)
+
+
+def test_what_ends_a_connection_is_told_from_data_and_their_confirmations() -> None:
+    end, confirmed = ending(True, "FIN ACK", 5, 9), ending(False, "ACK", 9, 6)
+    data, got = ending(False, "PSH ACK", 9, 6, 10), ending(True, "ACK", 6, 19)
+    other_end, last = ending(False, "FIN ACK", 19, 6), ending(True, "ACK", 6, 20)
+    four = (end, confirmed, data, got, other_end, last)
+    assert closing(four) == (end, confirmed, other_end, last)
+    assert closing((end, data, got, other_end, last)) == (end, other_end, last)  # confirmed along with the data
+    assert closing((data, got)) == ()
+    assert closing((end, data, ending(True, "RST", 6, 0))) == (end, ending(True, "RST", 6, 0))
+
+
 def test_labels_count_from_where_each_side_has_started() -> None:
     asked = Segment(2.0, "a", 1000, "b", 80, 0xFFFFFFFF, 0, ("SYN",), 64, 0)
     answered = Segment(2.5, "b", 80, "a", 1000, 10, 0, ("SYN", "ACK"), 64, 0)
@@ -152,6 +169,14 @@ def test_labels_count_from_where_each_side_has_started() -> None:
     first, second = captured_messages([asked, answered], 80)
     assert (first.to_right, first.label, first.at_s) == (True, "SYN seq=0", 0.0)
     assert (second.to_right, second.label, second.at_s) == (False, "SYN+ACK seq=0 ack=1", 0.5)
+
+
+def test_a_capture_that_begins_late_counts_both_sides_from_there() -> None:
+    end, other_end = ending(True, "FIN ACK", 5000, 9000), ending(False, "FIN ACK", 9000, 5001)
+    assert [each.label for each in captured_messages([end, other_end], 80)] == [
+        "FIN+ACK seq=0 ack=0",
+        "FIN+ACK seq=0 ack=1",
+    ]
 
 
 def test_steps_bring_the_states() -> None:

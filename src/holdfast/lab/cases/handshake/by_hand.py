@@ -3,39 +3,18 @@
 from __future__ import annotations
 
 import socket
-import time
-from collections.abc import Callable
-from typing import Final, TypeVar
+from typing import Final
 
 from holdfast.lab.cases.handshake.data import Early, FastOpen, Forged
 from holdfast.lab.kernel_tables import set_sysctl, state_of, tcp_info
-from holdfast.lab.private_net import FAR, NEAR, Wire, asking, listening
+from holdfast.lab.private_net import FAR, NEAR, Wire, accepted, asking, listening
 from holdfast.lab.segments import Step, with_ack
-
-T = TypeVar("T")
 
 WORD: Final = b"hello"
 OFF_BY: Final = 1000
 _FAST_OPEN_WITHOUT_COOKIES: Final = 0x1 | 0x2 | 0x4 | 0x200
 """For clients, for servers, and neither asks for the cookie of an earlier visit (the kernel's ip-sysctl.rst)."""
 _QUIET_S: Final = 0.05
-_ATTEMPTS: Final = 3
-
-
-def tried(attempt: Callable[[Wire], T | None]) -> T | None:
-    """Do it over a wire; None: there is no such device, or it cannot be done here.
-
-    A machine that stood still for a second makes the kernel send again and an attempt go wrong; then it is made anew.
-    """
-    for _ in range(_ATTEMPTS):
-        try:
-            with Wire() as wire:
-                return attempt(wire)
-        except TimeoutError:
-            continue
-        except OSError:
-            return None
-    return None
 
 
 def steps(wire: Wire) -> tuple[Step, ...]:
@@ -71,8 +50,7 @@ def early(wire: Wire) -> Early:
                 client.settimeout(1)
                 read = len(connection.recv(100))
                 connection.send(WORD)
-                while (held := wire.take(_QUIET_S)) is not None:
-                    wire.deliver(held)
+                wire.carry(_QUIET_S)
                 answered = len(client.recv(100))
             return Early(*states, before is not None, taken, data.server, read, answered, out)
 
@@ -149,15 +127,3 @@ def simultaneous(wire: Wire) -> tuple[Step, ...]:
             while (seen[-1].client, seen[-1].server) != ("ESTABLISHED", "ESTABLISHED"):
                 seen.append(wire.step(wire.expect(), own))
             return tuple(seen)
-
-
-def accepted(server: socket.socket, limit_s: float = 0.0) -> socket.socket | None:
-    """A connection of a server that does not block; None: it has none in this time."""
-    deadline = time.monotonic() + limit_s
-    while True:
-        try:
-            return server.accept()[0]
-        except BlockingIOError:
-            if time.monotonic() >= deadline:
-                return None
-            time.sleep(0.001)

@@ -58,11 +58,11 @@ def observe(lab: Lab) -> Data:
         segments=segments,
         captured=captured,
         first_numbers=first_numbers,
-        steps=by_hand.tried(by_hand.steps) if own else None,
-        early_wire=by_hand.tried(by_hand.early) if own else None,
-        forged=by_hand.tried(by_hand.forged) if own else None,
-        fast_open=by_hand.tried(by_hand.fast_open) if own else None,
-        simultaneous=by_hand.tried(by_hand.simultaneous) if own else None,
+        steps=private_net.tried(by_hand.steps) if own else None,
+        early_wire=private_net.tried(by_hand.early) if own else None,
+        forged=private_net.tried(by_hand.forged) if own else None,
+        fast_open=private_net.tried(by_hand.fast_open) if own else None,
+        simultaneous=private_net.tried(by_hand.simultaneous) if own else None,
     )
 
 
@@ -139,12 +139,12 @@ def _early() -> Early:
             client.connect(server.getsockname())
             port, own = server.getsockname()[1], client.getsockname()[1]
             states = tcp_info(client).state, state_of(port, own)
-            before = by_hand.accepted(server)
+            before = private_net.accepted(server)
             if before is not None and states[1] != "SYN_RECV":  # held up for longer than its ACK may wait
                 before.close()
                 continue
             taken = client.send(WORD)
-            connection = before or by_hand.accepted(server, 2.0)
+            connection = before or private_net.accepted(server, 2.0)
             if connection is None:
                 continue
             with connection:
