@@ -1,7 +1,7 @@
 """The report in Chromium: nothing sticks out on a phone, both themes, search, filter, and no need of scripts.
 
-The page is loaded in a frame as wide as a screen would be. A probe at its end measures and acts, and tells what it found
-to the page around it, which Chromium prints.
+The page is loaded in a frame as wide as a screen would be. A probe at its end measures and acts, and tells the page
+around it what came out, which Chromium prints.
 """
 
 from __future__ import annotations

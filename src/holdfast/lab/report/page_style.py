@@ -76,7 +76,7 @@ dl.run dt { color: var(--soft); } dl.run dd { margin: 0; }
 .scroll { overflow-x: auto; max-width: 100%; }
 table { border-collapse: collapse; font-size: .93rem; font-variant-numeric: tabular-nums; }
 th, td { text-align: left; vertical-align: top; padding: .42rem .8rem .42rem 0; border-bottom: 1px solid var(--line); }
-th { color: var(--soft); font-weight: 600; } td.n, th.n { text-align: right; }
+th { color: var(--soft); font-weight: 600; } td.n, th.n { text-align: right; } td.n { white-space: nowrap; } .scroll:not(.tall) :is(td, th):not(.n) { min-width: 4.2em; }
 table.claims { width: 100%; background: var(--paper); border: 1px solid var(--line); border-radius: 12px; border-spacing: 0; border-collapse: separate; }
 table.claims td, table.claims th { padding: .5rem .7rem; } table.claims tbody tr:last-child > * { border-bottom: 0; }
 table.claims thead th { position: sticky; top: 0; background: var(--paper); z-index: 1; }

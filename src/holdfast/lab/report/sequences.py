@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from typing import Final, NamedTuple
 
 from holdfast.lab.blocks import Message, Sequence
@@ -35,7 +36,7 @@ def draw(block: Sequence, language: Language, key: str, *, width: int = svg.WIDE
     lines = _lines(block, width)
     parts: list[Markup] = []
     y = _TOP
-    for message in messages:
+    for message in _changes(messages):
         drawn, height = _message(message, lines, y, unit)
         parts += drawn
         y += height
@@ -64,12 +65,26 @@ def rows(block: Sequence) -> list[tuple[str, str, str, str]]:
     """Time, from, to and label of all messages, with the states that they bring."""
     unit = svg.unit_of(max((message.at_s for message in block.messages), default=0.0))
     out = []
-    for message in block.messages:
+    for message in _changes(block.messages):
         pair = (block.left, block.right) if message.to_right else (block.right, block.left)
         states = ((block.left, message.left_state), (block.right, message.right_state))
         brought = "; ".join(f"{side} {state}" for side, state in states if state)
         out.append((svg.said(message.at_s, unit), *pair, f"{message.label} [{brought}]" if brought else message.label))
     return out
+
+
+def _changes(messages: Iterable[Message]) -> Iterator[Message]:
+    """The messages with such states only as are not those of before."""
+    left = right = ""
+    for message in messages:
+        yield Message(
+            message.at_s,
+            message.to_right,
+            message.label,
+            "" if message.left_state == left else message.left_state,
+            "" if message.right_state == right else message.right_state,
+        )
+        left, right = message.left_state or left, message.right_state or right
 
 
 def _lines(block: Sequence, width: int) -> _Lines:
