@@ -34,7 +34,7 @@ _LIMIT_S: Final = 5.0
 
 
 def observe(lab: Lab) -> Data:
-    """All of it needs no rights; in a network of our own the counters are ours alone, and SYN cookies ours to switch."""
+    """Most needs no rights; in a network of our own the counters are ours alone, and SYN cookies ours to switch."""
     found = sysctl(COOKIES)
     own = private_net.enter()
     if not own:
