@@ -126,7 +126,7 @@ def _field(lanes: Sequence[Lane], width: int) -> tuple[_Field, bool]:
     ]
     labels = max((svg.width_of(mark.label, _SMALL) for mark in last), default=0.0)
     end = width - 8.0
-    right = end - (labels + 4 if labels + 4 <= width * 0.24 else 14)
+    right = end - (labels + 9 if labels + 9 <= width * 0.25 else 14)
     return _Field(left, right, end, low, high, svg.unit_of(high - low)), above
 
 
