@@ -11,11 +11,12 @@ from itertools import pairwise
 import pytest
 
 from holdfast.lab import cases
+from holdfast.lab.blocks import Lane, Span, Timeline
 from holdfast.lab.report import html
 from holdfast.lab.report.page_style import _THEMES
 from holdfast.lab.report.svg import COLORS
 from holdfast.lab.sections import CLAIMS, SECTIONS
-from holdfast.lab.text import LANGUAGES, Language
+from holdfast.lab.text import LANGUAGES, Language, same
 from tests.unit.lab.report_specimens import HOSTILE, OTHERS, SEQUENCE, TIMELINE, run, specimen
 from tests.unit.lab.test_report_drawing import contrast
 
@@ -171,3 +172,11 @@ def test_contrast_of_the_page_is_enough(theme: int) -> None:
     for back in ("back", "paper", "raised"):
         for name in ("ink", "soft", "link", "confirmed", "refined", "refuted", "definition"):
             assert contrast(colors[name], colors[back]) >= 4.5, (name, back)
+
+
+def test_the_table_below_a_drawing_has_a_bound() -> None:
+    lane = Lane("busy", tuple(Span(float(at), at + 0.5) for at in range(1000)))
+    case = specimen((Timeline(same("busy"), (lane,)),))
+    whole = html.page([(case, run(case))], "en")
+    assert "and 800 more" in whole
+    assert whole.count("<tr>") < 300

@@ -256,6 +256,8 @@ def _notes(result: Result, language: Language) -> list[Markup]:
 
 def _claim(each: Told, identity: str, language: Language) -> Markup:
     badge = _badge(each.rulings.get(identity), language, failed=each.data is None)
+    if each.rulings:
+        badge = element("a", badge, href=f"#{identity}", class_="plain")
     return element(
         "li",
         element("span", identity, class_="id"),

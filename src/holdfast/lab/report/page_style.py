@@ -64,6 +64,7 @@ dl.run dt { color: var(--soft); } dl.run dd { margin: 0; }
 .confirmed { --of: var(--confirmed); } .refined { --of: var(--refined); } .refuted { --of: var(--refuted); }
 .definition, .missing { --of: var(--definition); } .failed { --of: var(--refuted); }
 .verdict { display: inline-block; white-space: nowrap; font-size: .85rem; font-weight: 600; color: var(--of); border: 1.5px solid var(--of); border-radius: 999px; padding: .02rem .6rem; text-decoration: none; }
+a.plain { text-decoration: none; }
 .verdict.missing { border-style: dashed; font-weight: 400; }
 .term { color: var(--soft); font-size: .92em; border-left: 3px solid var(--line); padding-left: .45em; margin-left: .35em; display: inline-block; }
 .cards { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 17rem), 1fr)); gap: .9rem; padding: 0; list-style: none; }
@@ -101,6 +102,7 @@ details { margin: .5rem 0; } summary { cursor: pointer; color: var(--link); padd
 .rulings { list-style: none; padding: 0; margin: 0; display: grid; gap: .8rem; }
 .rulings li { border-left: 5px solid var(--of); padding: .25rem 0 .25rem 1rem; }
 .rulings p { margin: .3rem 0 0; } .rulings .claim { color: var(--soft); font-size: .93rem; } .rulings .hangs { font-size: .9rem; color: var(--soft); }
+:target { box-shadow: 0 0 0 3px var(--link); border-radius: 8px; } h2:target, #top:target, #main:target { box-shadow: none; }
 ul.files { padding-left: 1.1rem; margin: .3rem 0; } footer { padding-top: 1rem; padding-bottom: 3rem; color: var(--soft); font-size: .9rem; }
 [hidden] { display: none !important; }
 @media (max-width: 46rem) {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
 
 from holdfast.lab.blocks import Block, Listing, Plot, Remark, Spread, Table, Timeline
 from holdfast.lab.blocks import Sequence as Talk
@@ -12,6 +13,9 @@ from holdfast.lab.report.markup import Markup, element, join, prose
 from holdfast.lab.report.terminal import number
 from holdfast.lab.report.words import colon, word
 from holdfast.lab.text import Language
+
+_MOST_ROWS: Final = 200
+"""Of the table below a drawing."""
 
 
 def block_piece(block: Block, language: Language, key: str) -> Markup:
@@ -107,6 +111,9 @@ def _drawing(block: Plot | Timeline | Talk, language: Language, key: str) -> Mar
     wide = element("div", drawing.draw(block, language, f"{key}-w"), class_="wide")
     narrow = element("div", drawing.draw(block, language, f"{key}-n", width=drawing.NARROW), class_="narrow")
     heads, rows = values(block, language)
+    if len(rows) > _MOST_ROWS:
+        more = word("more-lanes", language).format(count=len(rows) - _MOST_ROWS)
+        rows = [*rows[:_MOST_ROWS], [more, *("" for _ in heads[1:])]]
     summary = word("values" if isinstance(block, Plot) else "in-words", language)
     folded = element("details", element("summary", summary), table(heads, rows))
     return _figure(block.title.of(language), join(wide, narrow, folded))

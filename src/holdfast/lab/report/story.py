@@ -2,64 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Final
+from collections.abc import Sequence
 
 from holdfast.lab.blocks import Spread
 from holdfast.lab.case import Case
 from holdfast.lab.report.terminal import aligned, lines_of, number
+from holdfast.lab.report.words import VERDICTS, colon, word
 from holdfast.lab.results import Result, data_of, rulings
-from holdfast.lab.text import Language, Text
-from holdfast.lab.verdicts import Verdict
-
-WORDS: Final[Mapping[str, Text]] = {
-    "question": Text("Question", "问题"),
-    "notes": Text("What the notes say", "笔记怎么说"),
-    "happened": Text("What happened", "实际发生了什么"),
-    "figures": Text("Figures", "数字"),
-    "verdict": Text("Verdicts", "判定"),
-    "reading": Text("How to read on", "如何读代码"),
-    "lesser": Text("Lesser form", "简化形式"),
-    "program": Text("program as in the notes", "笔记原样的程序"),
-    "repaired": Text("repaired", "修好的"),
-    "depends": Text("depends on", "取决于"),
-    "nothing": Text("nothing to repair", "无须修改"),
-}
-VERDICTS: Final[Mapping[Verdict, Text]] = {
-    Verdict.CONFIRMED: Text("confirmed", "成立"),
-    Verdict.REFINED: Text("refined", "需修正"),
-    Verdict.REFUTED: Text("refuted", "不成立"),
-    Verdict.DEFINITION: Text("definition", "定义"),
-}
+from holdfast.lab.text import Language
 
 
 def plan(case: Case, language: Language) -> list[str]:
     """A case before it was run: question, claims, where to read on."""
-    return [*_opening(case, language), "", WORDS["reading"].of(language), *_indented(_reading(case, language))]
+    return [*_opening(case, language), "", word("reading", language), *_indented(_reading(case, language))]
 
 
 def story(case: Case, result: Result, language: Language) -> list[str]:
     """The whole of a case for a terminal."""
 
-    def word(key: str) -> str:
-        return WORDS[key].of(language)
-
     out = _opening(case, language)
     if result.failed is not None:
         return [*out, "", *result.failed.splitlines()]
     data = data_of(case, result)
-    out += ["", f"{word('happened')}: {case.answer(data).of(language)}"]
-    out += [f"{word('lesser')}: {text.of(language)}" for text in result.lesser]
+    out += ["", f"{word('happened', language)}{colon(language)}{case.answer(data).of(language)}"]
+    out += [f"{word('lesser', language)}{colon(language)}{text.of(language)}" for text in result.lesser]
     for block in case.blocks(data):
         out += ["", *lines_of(block, language)]
     if figures := case.figures(data):
-        out += ["", word("figures"), *_indented(aligned([_figure(*item) for item in figures.items()]))]
-    out += ["", word("verdict")]
+        out += ["", word("figures", language), *_indented(aligned([_figure(*item) for item in figures.items()]))]
+    out += ["", word("verdict", language)]
     for identity, ruling in rulings(case, data).items():
-        out.append(f"  {identity}  {VERDICTS[ruling.verdict].of(language)}: {ruling.evidence.of(language)}")
+        out.append(
+            f"  {identity}  {VERDICTS[ruling.verdict].of(language)}{colon(language)}{ruling.evidence.of(language)}"
+        )
         if ruling.depends_on:
-            out.append(f"        ({word('depends')}: {ruling.depends_on.of(language)})")
-    out += ["", word("reading"), *_indented(_reading(case, language))]
+            out.append(f"        ({word('depends', language)}{colon(language)}{ruling.depends_on.of(language)})")
+    out += ["", word("reading", language), *_indented(_reading(case, language))]
     return out
 
 
@@ -75,7 +53,7 @@ def verdict_rows(done: Sequence[tuple[Case, Result]], language: Language) -> lis
 
 def _opening(case: Case, language: Language) -> list[str]:
     out = [f"=== {case.name}: {case.title.of(language)}", ""]
-    out += [f"{WORDS['question'].of(language)}: {case.question.of(language)}", "", WORDS["notes"].of(language)]
+    out += [f"{word('question', language)}{colon(language)}{case.question.of(language)}", "", word("notes", language)]
     for identity, claim in case.claims.items():
         term = f"  [{claim.term}]" if claim.term else ""
         out.append(f"  {identity}  {claim.says.of(language)}{term}")
@@ -98,8 +76,8 @@ def _reading(case: Case, language: Language) -> list[str]:
     folder = "src/" + case.package.replace(".", "/")
     lines = [f"{folder}/: observe.py, judge.py"]
     for program in case.programs:
-        kinds = WORDS["program"].of(language)
+        kinds = word("program", language)
         if program.fault is not None:
-            kinds += f", {WORDS['repaired'].of(language)}: {program.fault.of(language)}"
-        lines.append(f"{folder}/programs/{program.stem}_*.py: {program.what.of(language)} ({kinds})")
-    return lines + [f"{reading.path}: {reading.what.of(language)}" for reading in case.reading]
+            kinds += f", {word('repaired', language)}{colon(language)}{program.fault.of(language)}"
+        lines.append(f"{folder}/programs/{program.stem}_*.py{colon(language)}{program.what.of(language)} ({kinds})")
+    return lines + [f"{reading.path}{colon(language)}{reading.what.of(language)}" for reading in case.reading]

@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from typing import Final
 
 from holdfast.lab.case import Chapter
-from holdfast.lab.report.story import VERDICTS
-from holdfast.lab.report.story import WORDS as STORY_WORDS
 from holdfast.lab.text import Language, Text
 from holdfast.lab.verdicts import Verdict
 
@@ -17,6 +15,12 @@ CHAPTERS: Final[Mapping[Chapter, Text]] = {
     Chapter.IO_MODELS: Text("Models of input and output", "IO 模型"),
     Chapter.PROCESSES: Text("Processes", "进程"),
     Chapter.THREADS: Text("Threads", "线程"),
+}
+VERDICTS: Final[Mapping[Verdict, Text]] = {
+    Verdict.CONFIRMED: Text("confirmed", "成立"),
+    Verdict.REFINED: Text("refined", "需修正"),
+    Verdict.REFUTED: Text("refuted", "不成立"),
+    Verdict.DEFINITION: Text("definition", "定义"),
 }
 SIGNS: Final[Mapping[Verdict, str]] = {
     Verdict.CONFIRMED: "✓",
@@ -31,6 +35,17 @@ KINDS: Final[Mapping[str, Text]] = {
     "dead": Text("dead or stuck", "已死或卡住"),
 }
 _WORDS: Final[Mapping[str, Text]] = {
+    "question": Text("Question", "问题"),
+    "notes": Text("What the notes say", "笔记怎么说"),
+    "happened": Text("What happened", "实际发生了什么"),
+    "figures": Text("Figures", "数字"),
+    "verdict": Text("Verdicts", "判定"),
+    "reading": Text("How to read on", "如何读代码"),
+    "lesser": Text("Lesser form", "简化形式"),
+    "program": Text("program as in the notes", "笔记原样的程序"),
+    "repaired": Text("repaired", "修好的"),
+    "depends": Text("depends on", "取决于"),
+    "nothing": Text("nothing to repair", "无须修改"),
     "title": Text("Holdfast lab: the notes, put to the test", "Holdfast 实验室：把笔记拿来验证"),
     "what": Text(
         "A set of study notes on networking and concurrency makes 135 claims; here each of them meets an experiment that you can "
@@ -108,7 +123,7 @@ _WORDS: Final[Mapping[str, Text]] = {
 
 def word(key: str, language: Language) -> str:
     """One word or sentence of the report."""
-    return (_WORDS.get(key) or STORY_WORDS[key]).of(language)
+    return _WORDS[key].of(language)
 
 
 def verdict_word(verdict: Verdict, language: Language) -> str:
