@@ -19,6 +19,7 @@ import struct
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from types import TracebackType
 from typing import Final, Self, TypeVar
 
@@ -52,19 +53,38 @@ _ATTEMPTS: Final = 3
 def enter() -> bool:
     """Put this thread, and what it will start, into a network of its own, for good; False: it is not allowed to.
 
-    Without root this also makes a user namespace, which only a process with a single thread can.
+    Without root this also makes a user namespace, which only a process with a single thread can. That cannot be taken
+    back if its second half fails, so a child tries it first.
     """
-    libc = ctypes.CDLL(None, use_errno=True)
+    if _unshare(_CLONE_NEWNET):
+        _up("lo")
+        return True
+    pid = os.fork()
+    if pid == 0:
+        try:
+            os._exit(0 if _enter_as_user() else 1)
+        finally:
+            os._exit(1)
+    return os.waitpid(pid, 0)[1] == 0 and _enter_as_user()
+
+
+def _enter_as_user() -> bool:
     uid, gid = os.geteuid(), os.getegid()
-    if libc.unshare(_CLONE_NEWNET):
-        if libc.unshare(_CLONE_NEWUSER | _CLONE_NEWNET):
+    if not _unshare(_CLONE_NEWUSER | _CLONE_NEWNET):
+        return False
+    # The same user as before, by name; one that has none may not even write a file.
+    for name, line in (("setgroups", "deny"), ("uid_map", f"{uid} {uid} 1"), ("gid_map", f"{gid} {gid} 1")):
+        try:
+            Path("/proc/self", name).write_text(line)
+        except OSError:
             return False
-        # The same user as before, by name; without this it would be nobody.
-        for name, line in (("setgroups", "deny"), ("uid_map", f"{uid} {uid} 1"), ("gid_map", f"{gid} {gid} 1")):
-            with open(f"/proc/self/{name}", "w") as file:
-                file.write(line)
     _up("lo")
     return True
+
+
+def _unshare(what: int) -> bool:
+    done: int = ctypes.CDLL(None, use_errno=True).unshare(what)
+    return done == 0
 
 
 class Held(msgspec.Struct, frozen=True):
@@ -188,6 +208,15 @@ def asking(port: int, *, own_port: int = 0) -> socket.socket:
     except BlockingIOError:
         pass
     return client
+
+
+def has_wire() -> bool:
+    """Whether a wire can be made in a network of our own: ``/dev/net/tun`` may be for root alone, or not be there."""
+    try:
+        Wire().close()
+    except OSError:
+        return False
+    return True
 
 
 def tried(attempt: Callable[[Wire], T | None]) -> T | None:

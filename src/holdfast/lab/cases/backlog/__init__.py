@@ -32,5 +32,10 @@ CASE = Case(
             Text("Holdfast's agent listens before it has recovered; clients wait in the backlog until it serves them",
                  "Holdfast 的 agent 恢复完成之前就开始监听；客户端在 backlog 里等到它开始服务"),
         ),
+        Reading(
+            "src/holdfast/transport/unix.py",
+            Text("a Unix socket is refused at once where TCP would wait, so Holdfast's client tries again",
+                 "TCP 会等待的地方，Unix 套接字立刻被拒绝，所以 Holdfast 的客户端会再试"),
+        ),
     ),
 )  # fmt: skip

@@ -45,6 +45,12 @@ def observe(lab: Lab) -> Data:
                 "SYN cookie 保持现状；内核计数器别人也在动，所以不展示",
             ),
         )
+    by_wire = own and private_net.has_wire()
+    if own and not by_wire:
+        lab.lacks(
+            "/dev/net/tun",
+            Text("no requests are made whose answers are lost", "不制造应答丢失的请求"),
+        )
     captures = may_capture()
     if not captures:
         lab.lacks("CAP_NET_RAW", Text("no segment is captured", "没有抓取报文段"))
@@ -57,10 +63,8 @@ def observe(lab: Lab) -> Data:
     if own:
         with _cookies(1, own):
             cookies = _crowd(NUMBER, own, silent=True)
-            with_cookies = private_net.tried(lambda wire: by_hand.asked(wire, NUMBER, NUMBER + TOO_MANY))
-        with _cookies(0, own):
-            without = private_net.tried(lambda wire: by_hand.asked(wire, NUMBER, NUMBER + TOO_MANY))
-        asked = tuple(each for each in (without, with_cookies) if each is not None) or None
+    if by_wire:
+        asked = tuple(each for value in (0, 1) if (each := _asked(value)) is not None) or None
     guests, retried, guests_port = _guests(captures)
     return Data(
         own_network=own,
@@ -113,6 +117,11 @@ def _crowd(number: int, own: bool, *, silent: bool = False) -> Crowd:
         overflows=moved.get("ListenOverflows") if own else None,
         drops=moved.get("ListenDrops") if own else None,
     )
+
+
+def _asked(cookies: int) -> Asked | None:
+    with _cookies(cookies, True):
+        return private_net.tried(lambda wire: by_hand.asked(wire, NUMBER, NUMBER + TOO_MANY))
 
 
 def _granted() -> int:

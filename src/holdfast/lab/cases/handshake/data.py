@@ -77,6 +77,8 @@ class Data(msgspec.Struct, frozen=True):
     """A whole conversation on the loopback, up to the server's confirmation of ``sent`` bytes."""
     first_numbers: tuple[int, ...] | None
     """From which number the clients of several connections have started to count."""
+    captured_s: tuple[float, ...] | None
+    """Of these connections: from SYN to the client's ACK."""
     steps: tuple[Step, ...] | None
     """The same by hand, segment by segment."""
     early_wire: Early | None

@@ -16,7 +16,6 @@ from holdfast.lab.workbench import Lab
 
 WORD = b"hello"
 HOME = "127.0.0.1"
-FIRST_NUMBERS = 6
 _TRIES = 20
 
 
@@ -31,11 +30,21 @@ def observe(lab: Lab) -> Data:
                 "无法逐个报文段地手工传递握手；状态只展示能捕捉到的部分",
             ),
         )
+    by_wire = own and private_net.has_wire()
+    if own and not by_wire:
+        lab.lacks(
+            "/dev/net/tun",
+            Text(
+                "the handshake is not carried by hand; states are shown where they are caught",
+                "不手工传递握手；状态只展示能捕捉到的部分",
+            ),
+        )
     captured: tuple[Segment, ...] | None = None
     first_numbers: tuple[int, ...] | None = None
+    captured_s: tuple[float, ...] | None = None
     if may_capture():
         captured = _capture()
-        first_numbers = _first_numbers()
+        first_numbers, captured_s = _several(lab.pick(quick=6, full=12))
     else:
         lab.lacks(
             "CAP_NET_RAW",
@@ -58,11 +67,12 @@ def observe(lab: Lab) -> Data:
         segments=segments,
         captured=captured,
         first_numbers=first_numbers,
-        steps=private_net.tried(by_hand.steps) if own else None,
-        early_wire=private_net.tried(by_hand.early) if own else None,
-        forged=private_net.tried(by_hand.forged) if own else None,
-        fast_open=private_net.tried(by_hand.fast_open) if own else None,
-        simultaneous=private_net.tried(by_hand.simultaneous) if own else None,
+        captured_s=captured_s,
+        steps=private_net.tried(by_hand.steps) if by_wire else None,
+        early_wire=private_net.tried(by_hand.early) if by_wire else None,
+        forged=private_net.tried(by_hand.forged) if by_wire else None,
+        fast_open=private_net.tried(by_hand.fast_open) if by_wire else None,
+        simultaneous=private_net.tried(by_hand.simultaneous) if by_wire else None,
     )
 
 
@@ -172,12 +182,21 @@ def _capture() -> tuple[Segment, ...]:
                 )
 
 
-def _first_numbers() -> tuple[int, ...]:
+def _several(count: int) -> tuple[tuple[int, ...], tuple[float, ...]]:
+    """Where the clients start to count, and how long each handshake took."""
     with _server() as server, Capture(server.getsockname()[1]) as capture:
-        for _ in range(FIRST_NUMBERS):
+        for _ in range(count):
             socket.create_connection(server.getsockname()).close()
-        seen = capture.until(lambda seen: sum(one.flags == ("SYN",) for one in seen) >= FIRST_NUMBERS)
-    return tuple(one.seq for one in seen if one.flags == ("SYN",))
+
+        def handshakes(seen: tuple[Segment, ...]) -> list[tuple[Segment, Segment]]:
+            firsts: dict[int, list[Segment]] = {}
+            for one in seen:
+                if one.target_port == capture.port:
+                    firsts.setdefault(one.source_port, []).append(one)
+            return [(ours[0], ours[1]) for ours in firsts.values() if len(ours) > 1 and ours[0].has("SYN")]
+
+        pairs = handshakes(capture.until(lambda seen: len(handshakes(seen)) >= count))
+    return tuple(asked.seq for asked, _ in pairs), tuple(last.at_s - asked.at_s for asked, last in pairs)
 
 
 def _server() -> socket.socket:

@@ -29,8 +29,8 @@ def answer(data: Data) -> Text:
 def figures(data: Data) -> Mapping[str, Spread]:
     """How long ``connect`` takes on the loopback, and its three segments."""
     found = {"connect": spread([seconds * 1e6 for seconds in data.connect_s], "µs")}
-    if data.captured:
-        found["SYN to ACK, captured"] = spread([(data.captured[2].at_s - data.captured[0].at_s) * 1e6], "µs")
+    if data.captured_s:
+        found["SYN to ACK, captured"] = spread([seconds * 1e6 for seconds in data.captured_s], "µs")
     return found
 
 

@@ -36,6 +36,12 @@ def observe(lab: Lab) -> Data:
                 "无法手工传递断开过程，也看不到 CLOSING；其余状态用别的办法让它们停住",
             ),
         )
+    by_wire = own and private_net.has_wire()
+    if own and not by_wire:
+        lab.lacks(
+            "/dev/net/tun",
+            Text("the close is not carried by hand, and CLOSING is not shown", "不手工传递断开过程，也看不到 CLOSING"),
+        )
     captures = may_capture()
     if not captures:
         lab.lacks(
@@ -67,10 +73,10 @@ def observe(lab: Lab) -> Data:
             unread=_abrupt(ends, unread=True),
             gone=_gone(ends),
             stuck=_stuck(),
-            four=private_net.tried(by_hand.four) if own else None,
-            three=private_net.tried(by_hand.three) if own else None,
-            crossing=private_net.tried(by_hand.crossing) if own else None,
-            one=private_net.tried(by_hand.one) if own else None,
+            four=private_net.tried(by_hand.four) if by_wire else None,
+            three=private_net.tried(by_hand.three) if by_wire else None,
+            crossing=private_net.tried(by_hand.crossing) if by_wire else None,
+            one=private_net.tried(by_hand.one) if by_wire else None,
         )
 
 
