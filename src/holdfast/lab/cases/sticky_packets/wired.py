@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 import time
+from itertools import pairwise
 
 from holdfast.lab.cases.sticky_packets.channels import MESSAGES
 from holdfast.lab.cases.sticky_packets.data import Wired
