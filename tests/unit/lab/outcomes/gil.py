@@ -106,7 +106,8 @@ OUTCOMES: Outcomes = {
     "n105": [
         (TRUE, "refuted"),
         (ONE_CORE, "refined"),
-        (replace(TRUE, programs=replace(PROGRAMS, compute_threads=(0.2,), compute_processes=(0.5,))), "confirmed"),
+        (replace(TRUE, programs=replace(PROGRAMS, compute_threads=(0.2,), compute_processes=(0.3,))), "refuted"),
+        (replace(ONE_CORE, programs=replace(PROGRAMS, compute_threads=(0.2,), compute_processes=(0.5,))), "confirmed"),
     ],
     "n106": [(TRUE, "refined"), (replace(TRUE, cores=Cores(4, 4, 4, 1)), "confirmed")],
 }

@@ -235,6 +235,7 @@ def _n105(data: Data) -> Ruling:
     programs = data.programs
     threads, processes = min(programs.compute_threads, default=0.0), min(programs.compute_processes, default=0.0)
     ratio = processes / threads if threads else 0.0
+    by_turns, parallel = at_once(own_threads(data)), at_once(held(data, "compute", "processes"))
     en = (
         f"With {programs.loops_share:g} of their rounds, the best of {len(programs.compute_threads)}: threads {threads:.2g} s, "
         f"processes {processes:.2g} s."
@@ -243,17 +244,20 @@ def _n105(data: Data) -> Ruling:
         f"做他们 {programs.loops_share:g} 倍的循环，{len(programs.compute_threads)} 次中最好的：线程 {threads:.2g} 秒，"
         f"进程 {processes:.2g} 秒。"
     )
-    if ratio >= MUCH_LONGER:
-        return confirmed(en, zh, depends_on=_hangs_on(data))
-    by_turns, parallel = at_once(own_threads(data)), at_once(held(data, "compute", "processes"))
     if parallel > PARALLEL_SHARE >= by_turns:
+        # What the machine does besides can spoil the times of short programs; it cannot let threads run at the same time.
+        if ratio > 1:
+            en += " (Other work on this machine took the cores that the processes would have had.)"
+            zh += "（这台机器上别的工作占去了进程本可用的核。）"
         return refuted(
-            f"The two labels are each other's: 17.39 s belongs to the threads. {en} Of two tasks that compute, processes ran "
-            f"at the same time for {parallel:.0%} of it, threads for {by_turns:.0%}, so nothing could make processes take 2.7 times as long.",
-            f"两个标签互相贴错了：17.39 秒是线程的。{zh}两个计算任务中，进程有 {parallel:.0%} 的时间同时运行，线程 {by_turns:.0%}，"
-            f"进程没有理由用 2.7 倍的时间。",
+            f"The two labels are each other's: the long time belongs to the threads. {en} Of two tasks that compute, processes ran "
+            f"at the same time for {parallel:.0%} of it, threads for {by_turns:.0%}, so threads cannot be the faster ones by 2.7.",
+            f"两个标签互相贴错了：长的时间是线程的。{zh}两个计算任务中，进程有 {parallel:.0%} 的时间同时运行，线程 {by_turns:.0%}，"
+            f"所以线程不可能快 2.7 倍。",
             depends_on=_hangs_on(data),
         )
+    if ratio >= MUCH_LONGER:
+        return confirmed(en, zh, depends_on=_hangs_on(data))
     return refined(
         f"Here it makes no such difference: {en} It takes two cores and a GIL to tell them apart.",
         f"此处没有那样的差别：{zh}要有两个核和一把 GIL，才分得出谁是谁。",

@@ -232,8 +232,8 @@ def _programs(lab: Lab) -> Programs:
         wait_processes=told("p25", "processes"),
         wait_spawned=told("p25", "processes", "spawn", count=1),
         loops_share=share,
-        compute_threads=told("p26", "threads"),
-        compute_processes=told("p26", "processes"),
+        compute_threads=told("p26", "threads", count=rounds + 1),
+        compute_processes=told("p26", "processes", count=rounds + 1),
     )
 
 
