@@ -228,7 +228,7 @@ def tried(attempt: Callable[[Wire], T | None]) -> T | None:
         try:
             with Wire() as wire:
                 return attempt(wire)
-        except TimeoutError:
+        except (TimeoutError, BlockingIOError):
             continue
         except OSError:
             return None

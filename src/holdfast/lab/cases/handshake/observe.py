@@ -169,17 +169,20 @@ def _early() -> Early:
     raise TimeoutError("the client's ACK never waited long enough to look at both sides")
 
 
-def _capture() -> tuple[Segment, ...]:
-    """Connect, send a word, receive it back; everything up to the server's confirmation of the word."""
+def _capture() -> tuple[Segment, ...] | None:
+    """Connect and send a word; everything up to the server's confirmation of it. None: it did not all come in time."""
     with _server() as server, Capture(server.getsockname()[1]) as capture:
         with socket.create_connection(server.getsockname()) as client:
             connection, _ = server.accept()
             with connection:
                 client.sendall(WORD)
                 connection.recv(len(WORD), socket.MSG_WAITALL)
-                return capture.until(
-                    lambda seen: any(not one.has("SYN") and one.source_port == capture.port for one in seen)
-                )
+
+                def whole(seen: tuple[Segment, ...]) -> bool:
+                    return any(not one.has("SYN") and one.source_port == capture.port for one in seen)
+
+                seen = capture.until(whole)
+                return seen if whole(seen) else None
 
 
 def _several(count: int) -> tuple[tuple[int, ...], tuple[float, ...]]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from typing import Final
+
 from holdfast.lab.blocks import Block, Remark, Spread, Table, spread
 from holdfast.lab.blocks import Sequence as Arrows
 from holdfast.lab.cases.handshake.data import Data
@@ -12,17 +14,25 @@ from holdfast.lab.segments import Segment, captured_messages, messages
 from holdfast.lab.text import Text, same
 
 
+_CALLS: Final[Mapping[str, Text]] = {
+    "(a client has connected)": Text("(a client has connected)", "（有客户端连上了）"),
+    "→ the new socket": Text("→ the new socket", "→ 新的套接字"),
+}
+"""What is no call, as ``observe.py`` names it."""
+
+
 def answer(data: Data) -> Text:
     """In short."""
     early, crossing = earliest(data), crossing_count(data.simultaneous)
+    before_en, before_zh = " and ".join(dict.fromkeys(data.before_accept)), "、".join(dict.fromkeys(data.before_accept))
     crossing_en = f", and {crossing} when both ask at once" if crossing else ""
     crossing_zh = f"；两端同时请求时是 {crossing} 个" if crossing else ""
     return Text(
         f"{plain_count(data)} segments: SYN, SYN+ACK, ACK{crossing_en}. Each side tells from which number it counts its bytes, and hears that number plus "
-        f"one back. The client is {early.client} first, while the server still is in {early.server}; nobody has to call `accept` for it. "
+        f"one back. The client is {early.client} first, while the server still is in {early.server}; and before anybody called `accept` both were {before_en}. "
         f"Data need not wait: {carried(data)} bytes travelled on the handshake's own segments.",
         f"{plain_count(data)} 个报文段：SYN、SYN+ACK、ACK{crossing_zh}。每一端说出自己的字节从哪个号数起，并听到这个号加一的回应。"
-        f"客户端先进入 {early.client}，那时服务端还在 {early.server}；这一切不需要谁调用 `accept`。数据也不必等：{carried(data)} 字节就搭着握手自己的报文段过去了。",
+        f"客户端先进入 {early.client}，那时服务端还在 {early.server}；还没有谁调用 `accept`，两端就已是 {before_zh}。数据也不必等：{carried(data)} 字节就搭着握手自己的报文段过去了。",
     )
 
 
@@ -107,7 +117,7 @@ def _births(data: Data) -> Table:
     return Table(
         Text("The server's socket after each call", "服务端套接字在每个调用之后"),
         (Text("call", "调用"), Text("state", "状态")),
-        tuple((same(birth.call), same(birth.state)) for birth in data.births),
+        tuple((_CALLS.get(birth.call, same(birth.call)), same(birth.state)) for birth in data.births),
     )
 
 
