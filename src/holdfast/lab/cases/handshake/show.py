@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-
 from typing import Final
 
 from holdfast.lab.blocks import Block, Remark, Spread, Table, spread
@@ -12,7 +11,6 @@ from holdfast.lab.cases.handshake.data import Data
 from holdfast.lab.cases.handshake.judge import carried, crossing_count, difference, earliest, plain_count
 from holdfast.lab.segments import Segment, captured_messages, messages
 from holdfast.lab.text import Text, same
-
 
 _CALLS: Final[Mapping[str, Text]] = {
     "(a client has connected)": Text("(a client has connected)", "（有客户端连上了）"),
@@ -29,7 +27,7 @@ def answer(data: Data) -> Text:
     crossing_zh = f"；两端同时请求时是 {crossing} 个" if crossing else ""
     return Text(
         f"{plain_count(data)} segments: SYN, SYN+ACK, ACK{crossing_en}. Each side tells from which number it counts its bytes, and hears that number plus "
-        f"one back. The client is {early.client} first, while the server still is in {early.server}; and before anybody called `accept` both were {before_en}. "
+        f"one back. The client is {early.client} first, while the server still is in {early.server}, and before anybody called `accept` both were {before_en}. "
         f"Data need not wait: {carried(data)} bytes travelled on the handshake's own segments.",
         f"{plain_count(data)} 个报文段：SYN、SYN+ACK、ACK{crossing_zh}。每一端说出自己的字节从哪个号数起，并听到这个号加一的回应。"
         f"客户端先进入 {early.client}，那时服务端还在 {early.server}；还没有谁调用 `accept`，两端就已是 {before_zh}。数据也不必等：{carried(data)} 字节就搭着握手自己的报文段过去了。",
