@@ -7,9 +7,9 @@ from typing import Any
 import msgspec
 
 from holdfast.lab.case import Case
+from holdfast.lab.seen import Machine
 from holdfast.lab.text import Language, Text
 from holdfast.lab.verdicts import Ruling
-from holdfast.lab.workbench import Machine
 
 
 class Leftover(msgspec.Struct, frozen=True):

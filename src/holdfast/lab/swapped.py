@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Final
 from holdfast.lab.workbench import PROGRAM_LIMIT_S
 
 if TYPE_CHECKING:
-    from holdfast.lab.workbench import Lab, Ran
+    from holdfast.lab.seen import Ran
+    from holdfast.lab.workbench import Lab
 
 _IMPORT: Final = re.compile(r"^from multiprocessing import ", re.MULTILINE)
 

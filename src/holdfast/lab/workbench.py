@@ -21,8 +21,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Final, Literal, TypeVar
 
-import msgspec
-
+from holdfast.lab.seen import Line, Machine, Ran
 from holdfast.lab.text import Text
 
 if TYPE_CHECKING:
@@ -37,34 +36,6 @@ FULL_PACE: Final = 0.2
 PACE_VARIABLE: Final = "LAB_PACE"
 """Where the programs find it; without it they run at the notes' own pace."""
 PROGRAM_LIMIT_S: Final = 20.0
-
-
-class Line(msgspec.Struct, frozen=True):
-    """A line that a program has printed, and when, in seconds since its start."""
-
-    at_s: float
-    text: str
-    stream: Literal["out", "err"] = "out"
-
-
-class Ran(msgspec.Struct, frozen=True):
-    """A program's run."""
-
-    lines: tuple[Line, ...]
-    seconds: float
-    returncode: int | None
-    """Its exit code, minus the signal that ended it; None: its time was over while it ran, and it was killed."""
-    pace: float
-
-    @property
-    def out(self) -> tuple[str, ...]:
-        """Its standard output."""
-        return tuple(line.text for line in self.lines if line.stream == "out")
-
-    @property
-    def err(self) -> tuple[str, ...]:
-        """Its standard error."""
-        return tuple(line.text for line in self.lines if line.stream == "err")
 
 
 class Lab:
@@ -283,21 +254,6 @@ class Running:
                 with self._news:
                     self._lines.append(Line(time.monotonic() - self._began, text.rstrip("\n"), stream))
                     self._news.notify_all()
-
-
-class Machine(msgspec.Struct, frozen=True):
-    """What a run's figures depend on."""
-
-    python: str
-    implementation: str
-    gil: bool
-    kernel: str
-    cpus: int
-    cpu: str
-    memory_bytes: int
-    descriptors: int
-    name: str
-    root: bool
 
 
 def this_machine() -> Machine:

@@ -24,9 +24,9 @@ from holdfast.lab.blocks import (
 from holdfast.lab.case import Case, Chapter, Reading
 from holdfast.lab.report import drawing, plots
 from holdfast.lab.results import Leftover, Result
+from holdfast.lab.seen import Machine
 from holdfast.lab.text import Text, same
 from holdfast.lab.verdicts import Claim, Ruling, confirmed, definition, refined, refuted
-from holdfast.lab.workbench import Machine
 
 HOSTILE = "<script>alert('1')</script> & \"quotes\" `code <b>`"
 

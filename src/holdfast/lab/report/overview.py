@@ -13,9 +13,9 @@ from holdfast.lab.report.terminal import number
 from holdfast.lab.report.words import word
 from holdfast.lab.results import Result, data_of, rulings
 from holdfast.lab.sections import SECTIONS, Section
+from holdfast.lab.seen import Machine
 from holdfast.lab.text import Language
 from holdfast.lab.verdicts import Claim, Ruling, Verdict
-from holdfast.lab.workbench import Machine
 
 Done = Sequence[tuple[Case, Result]]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from holdfast.lab.cases.deadlock.data import Data, Hold
-from holdfast.lab.workbench import Line, Ran
+from holdfast.lab.seen import Line, Ran
 from tests.unit.lab.outcomes.table import Outcomes
 
 STUCK = Ran((Line(0.0, "Thread-1 has A"), Line(0.0, "Thread-1 has B")), 2.5, None, 0.05)

@@ -21,7 +21,7 @@ from holdfast.lab.cases.remote_exec.data import (
     Turns,
     Unreaped,
 )
-from holdfast.lab.workbench import Line, Ran
+from holdfast.lab.seen import Line, Ran
 from tests.unit.lab.outcomes.table import Outcomes
 
 HEADER = '{"file": "out.txt", "total_size": 6, "hashlib": "0123456789abcdef"}'

@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from holdfast.lab.cases.semaphore.data import Data, Stay
-from holdfast.lab.workbench import Ran
+from holdfast.lab.seen import Ran
 from tests.unit.lab.outcomes.table import Outcomes
 
 

@@ -15,8 +15,8 @@ from holdfast.lab.cases.sticky_packets.data import (
     Ways,
     Wired,
 )
+from holdfast.lab.seen import Line, Ran
 from holdfast.lab.segments import Segment, Step
-from holdfast.lab.workbench import Line, Ran
 from tests.unit.lab.outcomes.table import Outcomes
 
 SENT = (9,) * 8

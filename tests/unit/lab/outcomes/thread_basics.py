@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from holdfast.lab.cases.thread_basics.data import Data, Kin
-from holdfast.lab.workbench import Line, Ran
+from holdfast.lab.seen import Line, Ran
 from tests.unit.lab.outcomes.table import Outcomes
 
 

@@ -10,7 +10,8 @@ from typing import Any
 from holdfast.client.sync import Host
 from holdfast.errors import DeadlockError
 from holdfast.lab.cases.deadlock.data import Data, Hold
-from holdfast.lab.workbench import Lab, Line
+from holdfast.lab.seen import Line
+from holdfast.lab.workbench import Lab
 
 STUCK_AFTER_S = 2.5
 """The notes' program is taken for stuck when it has not ended by then; with all sleeps in a row it needs half of it."""

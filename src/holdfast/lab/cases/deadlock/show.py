@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 
 from holdfast.lab.blocks import Block, Lane, Listing, Mark, Span, Spread, Table, Timeline, once
 from holdfast.lab.cases.deadlock.data import Data, Hold
+from holdfast.lab.seen import Ran
 from holdfast.lab.text import Text, same
-from holdfast.lab.workbench import Ran
 
 WATCHED_S = 0.6
 

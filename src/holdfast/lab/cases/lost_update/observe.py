@@ -10,7 +10,8 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from holdfast.lab.cases.lost_update.data import Data, Round, Step
-from holdfast.lab.workbench import Lab, Ran
+from holdfast.lab.seen import Ran
+from holdfast.lab.workbench import Lab
 
 THREADS = 100
 INCREMENTS = 200_000

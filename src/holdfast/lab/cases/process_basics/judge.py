@@ -7,9 +7,9 @@ from typing import Final
 
 from holdfast.lab.blocks import spread
 from holdfast.lab.cases.process_basics.data import Born, Data, Leaving, Order
+from holdfast.lab.seen import Ran
 from holdfast.lab.text import Text
 from holdfast.lab.verdicts import Ruling, confirmed, refined, refuted
-from holdfast.lab.workbench import Ran
 
 SPAWN_BY_DEFAULT: Final = Text(
     "the start method: `fork` until Python 3.13 on Linux, `forkserver` since 3.14",

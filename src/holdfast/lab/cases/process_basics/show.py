@@ -21,8 +21,8 @@ from holdfast.lab.blocks import (
 )
 from holdfast.lab.cases.process_basics.data import Data, Leaving
 from holdfast.lab.cases.process_basics.judge import last_error, order
+from holdfast.lab.seen import Ran
 from holdfast.lab.text import Text, same
-from holdfast.lab.workbench import Ran
 
 
 def answer(data: Data) -> Text:

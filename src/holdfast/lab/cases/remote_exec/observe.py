@@ -24,7 +24,8 @@ from holdfast.lab.cases.remote_exec.data import (
     Unreaped,
 )
 from holdfast.lab.cases.remote_exec.peers import NOTES, REPAIRED, Server
-from holdfast.lab.workbench import Lab, Ran
+from holdfast.lab.seen import Ran
+from holdfast.lab.workbench import Lab
 
 LARGE = 300_000
 COMMANDS = ("echo one", "echo two; echo three", "printf '%s-' a b c")

@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Final
 
 from holdfast.lab.cases.remote_exec.sayings import last_words
-from holdfast.lab.workbench import Lab, Ran, Running
+from holdfast.lab.seen import Ran
+from holdfast.lab.workbench import Lab, Running
 
 NOTES: Final = "as-in-the-notes"
 REPAIRED: Final = "repaired"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from holdfast.lab.workbench import Ran
+from holdfast.lab.seen import Ran
 
 
 def printed(ran: Ran) -> tuple[str, ...]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
+from holdfast.lab.seen import Ran
 from holdfast.lab.segments import Step
-from holdfast.lab.workbench import Ran
 
 
 class Passage(msgspec.Struct, frozen=True):

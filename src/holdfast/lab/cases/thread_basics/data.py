@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from holdfast.lab.workbench import Ran
+from holdfast.lab.seen import Ran
 
 
 class Kin(msgspec.Struct, frozen=True):

@@ -7,9 +7,9 @@ from typing import Final
 
 from holdfast.lab.blocks import spread
 from holdfast.lab.cases.thread_basics.data import Data
+from holdfast.lab.seen import Ran
 from holdfast.lab.text import Text
 from holdfast.lab.verdicts import Ruling, confirmed, refined, refuted
-from holdfast.lab.workbench import Ran
 
 MUCH_FASTER: Final = 3.0
 

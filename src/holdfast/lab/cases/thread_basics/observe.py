@@ -11,7 +11,8 @@ import time
 from typing import Any, Final
 
 from holdfast.lab.cases.thread_basics.data import Data, Kin
-from holdfast.lab.workbench import Lab, Ran
+from holdfast.lab.seen import Ran
+from holdfast.lab.workbench import Lab
 
 MANY: Final = 50
 

@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from holdfast.lab.blocks import Block, Lane, Mark, Plot, Series, Span, Spread, Table, Timeline, spread
 from holdfast.lab.cases.thread_basics.data import Data
 from holdfast.lab.cases.thread_basics.judge import grown_together, ratio
+from holdfast.lab.seen import Ran
 from holdfast.lab.text import Text, same
-from holdfast.lab.workbench import Ran
 
 
 def answer(data: Data) -> Text:
