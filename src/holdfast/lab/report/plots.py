@@ -10,7 +10,7 @@ import re
 import warnings
 from typing import TYPE_CHECKING, Any, Final
 
-from holdfast.errors import HoldfastError
+from holdfast.errors import HoldfastError, Ran
 from holdfast.lab.blocks import Plot, Series
 from holdfast.lab.report import svg
 from holdfast.lab.report.markup import Markup, escape, join
@@ -35,6 +35,8 @@ _SILENT: Final = re.compile(r"<metadata>(?:.|\n)*?</metadata>|<!--(?:.|\n)*?-->|
 
 class NoMatplotlib(HoldfastError):
     """A plot was to be drawn, and what draws it is not installed."""
+
+    ran: Ran = "no"
 
 
 def draw(block: Plot, language: Language, key: str, *, width: int = svg.WIDE) -> Markup:
