@@ -7,6 +7,7 @@ from typing import Final
 
 from holdfast.lab.blocks import spread
 from holdfast.lab.cases.gil.data import Contest, Data, Round
+from holdfast.lab.cases.gil.overlap import share_at_once
 from holdfast.lab.text import Text
 from holdfast.lab.verdicts import Ruling, confirmed, refined, refuted
 
@@ -19,23 +20,14 @@ C_CALL: Final = "sum("
 FREE_CALL: Final = "hashlib"
 
 
-def ran(round_: Round) -> tuple[float, float]:
-    """Seconds in which at least one task ran, and in which at least two did."""
-    moves = sorted(move for task in round_.tasks for began, ended in task.runs for move in ((began, 1), (ended, -1)))
-    one = two = last = 0.0
-    running = 0
-    for at_s, change in moves:
-        one += (at_s - last) * (running >= 1)
-        two += (at_s - last) * (running >= 2)
-        running += change
-        last = at_s
-    return one, two
+def together(round_: Round) -> float:
+    """The share of a round's running time in which two of its tasks ran."""
+    return share_at_once([task.runs for task in round_.tasks])
 
 
 def at_once(contest: Contest | None) -> float:
     """The share of its running time in which two tasks ran at once, in the round with most of it."""
-    shares = [two / one for one, two in map(ran, contest.rounds) if one] if contest else []
-    return max(shares, default=0.0)
+    return max(map(together, contest.rounds), default=0.0) if contest else 0.0
 
 
 def held(data: Data, kind: str, means: str, wanted: Callable[[Contest], bool] = lambda _: True) -> Contest | None:

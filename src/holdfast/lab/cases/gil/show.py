@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from holdfast.lab import blocks as b
-from holdfast.lab.cases.gil.data import Contest, Data, Round
+from holdfast.lab.cases.gil.data import Contest, Data
 from holdfast.lab.cases.gil.judge import (
     NAMES,
     PARALLEL_SHARE,
@@ -15,7 +15,7 @@ from holdfast.lab.cases.gil.judge import (
     no_gil,
     own_gils,
     own_threads,
-    ran,
+    together,
 )
 from holdfast.lab.text import Text, same
 
@@ -118,7 +118,7 @@ def blocks(data: Data) -> Sequence[b.Block]:
 
 def _lanes(contest: Contest) -> tuple[b.Lane, ...]:
     """The round with most parallelism, from the first run on."""
-    best = max(contest.rounds, key=_together)
+    best = max(contest.rounds, key=together)
     first = min((began for task in best.tasks for began, _ in task.runs), default=0.0)
     return tuple(
         b.Lane(
@@ -131,11 +131,6 @@ def _lanes(contest: Contest) -> tuple[b.Lane, ...]:
         )
         for number, task in enumerate(sorted(best.tasks, key=lambda task: task.began_s), 1)
     )
-
-
-def _together(round_: Round) -> float:
-    one, two = ran(round_)
-    return two / one if one else 0.0
 
 
 def _row(contest: Contest) -> tuple[Text, ...]:
