@@ -185,7 +185,9 @@ def _scale(axes: Axes, which: str, values: list[float], *, log: bool) -> None:
         (axes.set_xscale if which == "x" else axes.set_yscale)("log")
         axis.set_minor_formatter(NullFormatter())
     else:
-        axis.set_major_locator(MaxNLocator(6, integer=all(float(value).is_integer() for value in values)))
+        axis.set_major_locator(
+            MaxNLocator(6, steps=[1, 2, 5, 10], integer=all(float(value).is_integer() for value in values))
+        )
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}".replace(",", " ")))
 
 

@@ -153,7 +153,7 @@ def _legend(lanes: Sequence[Lane], language: Language, width: int) -> tuple[list
 
 def _axis(field: _Field, top: float, bottom: float) -> Iterator[Markup]:
     unit = field.unit
-    most = max(2, int((field.right - field.left) / 80))
+    most = max(3, int((field.right - field.left) / 70))
     for tick in svg.ticks(field.low_s * unit.per_second, field.high_s * unit.per_second, most):
         x = field.x(tick / unit.per_second)
         yield svg.line(x, top, x, bottom, "grid")
