@@ -12,6 +12,7 @@ from typing import Final
 _SIOCOUTQNSD: Final = 0x894B
 _INFO_BYTES: Final = 256
 _TOTAL_RETRANS: Final = 100
+_BYTES_ACKED: Final = 120
 _DATA_SEGS_OUT: Final = 156
 _POLL_S: Final = 0.0005
 
@@ -34,6 +35,15 @@ def unsent(end: socket.socket) -> int:
 def data_segments(end: socket.socket) -> int:
     """Segments with data that a TCP socket has sent, repetitions included."""
     return _info(end, _DATA_SEGS_OUT)
+
+
+def confirmed(end: socket.socket) -> int:
+    """Bytes that the other side's kernel has acknowledged to the end that has asked for the connection.
+
+    The kernel counts its SYN as one.
+    """
+    (count,) = struct.unpack_from("@Q", _tcp_info(end), _BYTES_ACKED)
+    return int(count) - 1
 
 
 def sent_again(end: socket.socket) -> int:
@@ -63,5 +73,9 @@ def _count(end: socket.socket | int, order: int) -> int:
 
 
 def _info(end: socket.socket, place: int) -> int:
-    (count,) = struct.unpack_from("@I", end.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _INFO_BYTES), place)
+    (count,) = struct.unpack_from("@I", _tcp_info(end), place)
     return int(count)
+
+
+def _tcp_info(end: socket.socket) -> bytes:
+    return end.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _INFO_BYTES)

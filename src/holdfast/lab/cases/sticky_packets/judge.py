@@ -144,7 +144,7 @@ def _n025(data: Data) -> Ruling:
         return refined(
             f"Small, yes. But what counts is not the pause, it is whether an earlier piece waits for its acknowledgement: "
             f"while one did, {sent} messages made {merged} segments; when each was acknowledged first, {apart}{pauses.en}.",
-            f"“小”不错，但关键不在间隔，而在前面是否还有未确认的数据：有时，{sent} 条消息成了 {merged} 个报文段；"
+            f"“小”不错，但关键不在间隔，而在前面是否还有未确认的数据：若有，{sent} 条消息成了 {merged} 个报文段；"
             f"每条先得到确认时，成了 {apart} 个{pauses.zh}。",
         )
     return confirmed(
