@@ -59,6 +59,7 @@ TRUE = Data(
     contests=(
         *contests(threads=turns(), processes=together(), hashing=together()),
         Contest("compute", "subinterpreters", NEW, (together(),)),
+        Contest("compute", "holdfast", OWN, (together(),)),
     ),
     steps=(Steps("sum(range(1_000_000))", (0, 0, 0)), Steps("hashlib.sha256(16 MiB)", (900, 1000, 1100))),
     collector=Collector(1000, 1000, 0, 1000, 0, 1000, (0, 0, 0)),

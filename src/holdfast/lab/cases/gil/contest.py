@@ -217,7 +217,11 @@ def main(kind: str, means: str, tasks: int, amount: float) -> None:
         __import__("asyncio")
     start = time.monotonic_ns()
     found = MEANS[means](kind, tasks, amount)
-    stop = time.monotonic_ns()
+    print(json.dumps(report(start, time.monotonic_ns(), found)))
+
+
+def report(start: int, stop: int, found: list[Any]) -> dict[str, Any]:
+    """What the tasks told, in seconds from the start."""
 
     def seconds(at_ns: int) -> float:
         return (at_ns - start) / 1e9
@@ -230,7 +234,7 @@ def main(kind: str, means: str, tasks: int, amount: float) -> None:
         }
         for each in found
     ]
-    print(json.dumps({"seconds": seconds(stop), "tasks": told}))
+    return {"seconds": seconds(stop), "tasks": told}
 
 
 if __name__ == "__main__":

@@ -42,7 +42,8 @@ class Contest(msgspec.Struct, frozen=True):
     kind: str
     """``wait``, ``compute`` (Python code), ``hash`` (C code that gives up the GIL)."""
     means: str
-    """``serial``, ``threads``, ``processes``, ``coroutines``, ``subinterpreters``."""
+    """``serial``, ``threads``, ``processes``, ``coroutines``, ``subinterpreters``, ``holdfast`` (a pool of
+    its worker processes)."""
     python: Python
     rounds: tuple[Round, ...]
 

@@ -176,6 +176,10 @@ def _n103(data: Data) -> Ruling:
         f"Four waits: {shown}."
     )
     zh = f"计算时，两个进程有 {parallel:.0%} 的时间同时运行，两个线程 {by_turns:.0%}。四个等待：{shown_zh}。"
+    pool = held(data, "compute", "holdfast")
+    if pool:
+        en += f" Two workers of a Holdfast pool: {at_once(pool):.0%}."
+        zh += f"Holdfast 进程池的两个工作进程：{at_once(pool):.0%}。"
     waits_well = seconds.get("threads", 1.0) < 0.6 * seconds.get("serial", 1.0)
     if not waits_well:
         return refuted(en, zh, depends_on=_hangs_on(data))
@@ -216,6 +220,10 @@ def _n104(data: Data) -> Ruling:
         return confirmed(
             en + " So the longer one of theirs, 160 ms above, is that of processes.",
             zh + "所以多出 160 毫秒的那个，应是进程的。",
+            depends_on=Text(
+                "how processes start: copied here, begun anew on Windows",
+                "进程的启动方式：此处是复制，Windows 上是全新启动",
+            ),
         )
     return refined(
         en + " The order of their two figures does not tell which is which.",
@@ -239,8 +247,8 @@ def _n105(data: Data) -> Ruling:
     if parallel > PARALLEL_SHARE >= by_turns:
         # What the machine does besides can spoil the times of short programs; it cannot let threads run at the same time.
         if ratio > 1:
-            en += " (Other work on this machine took the cores that the processes would have had.)"
-            zh += "（这台机器上别的工作占去了进程本可用的核。）"
+            en += " (So short a run says little here: four processes have to be started, and other work took a part of the cores.)"
+            zh += "（这么短的一次在此说明不了什么：要启动四个进程，别的工作又占去了一部分核。）"
         return refuted(
             f"The two labels are each other's: the long time belongs to the threads. {en} Of two tasks that compute, processes ran "
             f"at the same time for {parallel:.0%} of it, threads for {by_turns:.0%}, so threads cannot be the faster ones by 2.7.",
@@ -286,6 +294,7 @@ NAMES: Final = {
     "processes": "进程",
     "coroutines": "协程",
     "subinterpreters": "子解释器",
+    "holdfast": "Holdfast 进程池",
 }
 """Means in Chinese."""
 

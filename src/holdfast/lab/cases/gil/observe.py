@@ -78,7 +78,7 @@ def _contests(
     kept = [held("wait", means, here, own, 1) for means in ("serial", "threads", "processes", "coroutines")]
     kept += [held("compute", means, here, own, 1) for means in ("serial", "coroutines")]
     kept += [held("compute", means, here, own) for means in ("threads", "processes")]
-    kept += [held("hash", "threads", here, own)]
+    kept += [_pool(lab, own, rounds, float(loops)), held("hash", "threads", here, own)]
     if own.subinterpreters and (several is None or several[1] != own):
         kept.append(held("compute", "subinterpreters", here, own, 1))
     if several is not None:
@@ -86,6 +86,19 @@ def _contests(
     if none is not None and none[1] != own:
         kept.append(held("compute", "threads", *none))
     return tuple(each for each in kept if each is not None)
+
+
+def _pool(lab: Lab, own: Python, rounds: int, amount: float) -> Contest:
+    """The same tasks given to a pool of Holdfast's worker processes."""
+    kinds, amounts, numbers = ["compute"] * RUNNERS, [amount] * RUNNERS, range(RUNNERS)
+    found = []
+    with lab.agent() as host, host.executor(RUNNERS) as pool:
+        list(pool.map(contest.task, kinds, [1.0] * RUNNERS, numbers))  # the workers are there
+        for _ in range(rounds):
+            began = time.monotonic_ns()
+            told = list(pool.map(contest.task, kinds, amounts, numbers))
+            found.append(msgspec.convert(contest.report(began, time.monotonic_ns(), told), type=Round))
+    return Contest("compute", "holdfast", own, tuple(found))
 
 
 def _round(executable: str, kind: str, means: str, tasks: int, amount: float) -> Round | None:

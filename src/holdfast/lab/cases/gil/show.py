@@ -19,6 +19,7 @@ from holdfast.lab.cases.gil.judge import (
 )
 from holdfast.lab.text import Text, same
 
+MEANS = {"holdfast": "Holdfast pool"}
 CLIP_S = 0.1
 """So much of a contest is drawn: the turns of the GIL are of 5 ms."""
 
@@ -122,7 +123,7 @@ def _lanes(contest: Contest) -> tuple[b.Lane, ...]:
     first = min((began for task in best.tasks for began, _ in task.runs), default=0.0)
     return tuple(
         b.Lane(
-            f"{contest.means} {_label(contest)}, {number}",
+            f"{MEANS.get(contest.means, contest.means)} {_label(contest)}, {number}",
             tuple(
                 b.Span(began - first, min(ended - first, CLIP_S))
                 for began, ended in task.runs
@@ -136,7 +137,7 @@ def _lanes(contest: Contest) -> tuple[b.Lane, ...]:
 def _row(contest: Contest) -> tuple[Text, ...]:
     share = at_once(contest)
     return (
-        Text(contest.means, NAMES[contest.means]),
+        Text(MEANS.get(contest.means, contest.means), NAMES[contest.means]),
         same(_label(contest)),
         Text("C, hashing", "C，哈希") if contest.kind == "hash" else same("Python"),
         same(f"{median_s(contest):.3f} s"),

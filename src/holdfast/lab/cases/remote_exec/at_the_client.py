@@ -13,7 +13,7 @@ from holdfast.lab.cases.remote_exec.data import Lengths
 from holdfast.lab.cases.remote_exec.peers import NOTES, REPAIRED, Server
 from holdfast.lab.workbench import Lab
 
-PAUSE_S = 0.15
+PAUSE_S = 0.25
 """Between two pieces: long enough for a client to have read the first."""
 BODY = b"hello\n"
 TEXTS = (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import socket
 import struct
@@ -17,7 +18,7 @@ from holdfast.lab.workbench import Lab
 RESET = struct.pack("ii", 1, 0)
 """SO_LINGER on, no time: close(2) sends RST (socket(7))."""
 REST_S = 0.06
-"""Silence after which an answer counts as over, whatever its header says."""
+"""Silence after which nothing more is to come than the header says."""
 TWO_COMMANDS = "id -u; echo $((6 * 7))"
 """Two commands in one line of a shell."""
 
@@ -31,14 +32,15 @@ def framed(server: Server, command: str) -> Framed:
         prefix_s = time.monotonic() - began
         header = peers.exactly(sock, declared).decode()
         header_s = time.monotonic() - began
-        body = b""
+        body = peers.exactly(sock, json.loads(header)["total_size"])
+        body_s = time.monotonic() - began
         sock.settimeout(REST_S)
         try:
             while piece := sock.recv(65536):
                 body += piece
-        except TimeoutError:  # whatever it sends behind the header has come
+        except TimeoutError:  # nothing more than its header says
             pass
-        return Framed(command, declared, header, body.decode(), prefix_s, header_s, time.monotonic() - began - REST_S)
+        return Framed(command, declared, header, body.decode(), prefix_s, header_s, body_s)
 
 
 def option_after(call: str) -> int:
@@ -120,7 +122,7 @@ def departures(lab: Lab, kind: str) -> tuple[tuple[str, bool, str], ...]:
                 how, leave = pending.pop(0)
                 leave(server)
                 served = server.ask("echo next", limit_s=2.0) == "next\n"
-                words = "" if served else sayings.last_words(server.running.ended(0.5))
+                words = "" if served else sayings.last_words(server.running.ended(2.0))
                 found.append((how, served, words))
     return tuple(found)
 

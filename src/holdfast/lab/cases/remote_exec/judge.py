@@ -92,7 +92,7 @@ def _n033(data: Data) -> Ruling:
             f"All {large.wanted} bytes came, and the client ended when its answer was cut off.",
             f"{large.wanted} 字节全部到达；应答中途断开时客户端也结束了。",
         )
-    share = large.cut_cpu_s / large.cut_watched_s if large.cut_watched_s else 0.0
+    share = min(1.0, large.cut_cpu_s / large.cut_watched_s) if large.cut_watched_s else 0.0
     return refined(
         f"All {large.wanted} bytes came. But when the connection ended within an answer, recv gave empty bytes for ever and "
         f"the loop never ended: {share:.0%} of a core for the {large.cut_watched_s:.2g} s that it was watched. The repaired "

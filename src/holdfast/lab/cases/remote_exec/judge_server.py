@@ -34,8 +34,8 @@ def n036(data: Data) -> Ruling:
         f"另一条命令执行。客户端从此错位：第二个应答是{shown_zh}，而不是“{long.wanted_second}”。"
     )
     if long.holdfast:
-        en += f" `holdfast run` took one of {long.holdfast_size} bytes."
-        zh += f"`holdfast run` 执行了 {long.holdfast_size} 字节的一条。"
+        en += f" `host.run` took one of {long.holdfast_size} bytes."
+        zh += f"`host.run` 执行了 {long.holdfast_size} 字节的一条。"
     return refined(en, zh)
 
 
@@ -68,11 +68,10 @@ def n038(data: Data) -> Ruling:
     if not hung:
         return confirmed(f"Up to {max(came)} bytes of standard error came.", f"标准错误写到 {max(came)} 字节都能收到。")
     first = min(hung, key=lambda each: each.size)
-    where = (
-        f" (the server in {pipes.server_waits_in}, the command in {pipes.child_waits_in})"
-        if pipes.server_waits_in
-        else ""
-    )
+    where = where_zh = ""
+    if pipes.server_waits_in:
+        where = f" (the server in {pipes.server_waits_in}, the command in {pipes.child_waits_in})"
+        where_zh = f"（服务端在 {pipes.server_waits_in}，命令在 {pipes.child_waits_in}）"
     beside = all(each.holdfast_s is not None and each.repaired_s is not None for each in pipes.filled)
     most = max(each.size for each in pipes.filled)
     en = (
@@ -82,7 +81,7 @@ def n038(data: Data) -> Ruling:
     )
     zh = (
         f"只有标准错误装得进管道（此处 {pipes.capacity} 字节）时才行：{max(came, default=0)} 字节收到了，{first.size} 字节在 "
-        f"{pipes.limit_s:g} 秒内没有。命令等人来读，服务端等命令结束{where.replace('the server in', '服务端在').replace('the command in', '命令在')}：死锁。"
+        f"{pipes.limit_s:g} 秒内没有。命令等人来读，服务端等命令结束{where_zh}：死锁。"
     )
     if beside:
         en += f" Who reads both at once, as the repaired server and Holdfast do, got all {most}."

@@ -19,18 +19,18 @@ NOT_TRIED = Text("not tried", "未试")
 def answer(data: Data) -> Text:
     """In short."""
     rows = _faults(data)
-    fine = sum(row[3].en.startswith("+") for row in rows)
+    notes, repaired, beside = (sum(row[column].en.startswith("+") for row in rows) for column in (1, 2, 3))
+    tried = sum(row[3] != NOT_TRIED for row in rows)
     hung = min((each.size for each in data.pipes.filled if each.notes_s is None), default=0)
-    stuck = f"at {_size(hung)} of standard error it hangs, " if hung else ""
+    stuck = f"it hangs at {_size(hung)} of standard error, " if hung else ""
     stuck_zh = f"标准错误达 {_size(hung)} 时卡死，" if hung else ""
     return Text(
-        f"Short commands with short answers work. Of the {len(rows)} cases below the notes' pair stands "
-        f"{sum(row[1].en.startswith('+') for row in rows)}, the repaired pair {sum(row[2].en.startswith('+') for row in rows)}, "
-        f"`holdfast run` {fine}: {stuck}a command is cut at 1024 bytes, the hash is fixed, the exit status is lost, and "
-        f"anybody may run anything.",
-        f"短命令、短输出没有问题。下面 {len(rows)} 种情形，笔记的一对程序通过 {sum(row[1].en.startswith('+') for row in rows)} 种，"
-        f"修好的一对通过 {sum(row[2].en.startswith('+') for row in rows)} 种，`holdfast run` 通过 {fine} 种：{stuck_zh}"
-        f"命令在 1024 字节处被截断，哈希是写死的，退出码丢失，谁都可以执行任何命令。",
+        f"Short commands with short answers work. Of the {len(rows)} cases below the notes' pair stands {notes}, the repaired pair "
+        f"{repaired}, and `holdfast run` {beside} of the {tried} that it was put to. As in the notes {stuck}a command is cut at 1024 "
+        f"bytes, the hash is fixed, the exit status is lost, and anybody may run anything.",
+        f"短命令、短输出没有问题。下面 {len(rows)} 种情形，笔记的一对程序通过 {notes} 种，修好的一对通过 {repaired} 种，"
+        f"`holdfast run` 在试过的 {tried} 种里通过 {beside} 种。照笔记的写法，{stuck_zh}命令在 1024 字节处被截断，哈希是写死的，"
+        f"退出码丢失，谁都可以执行任何命令。",
     )
 
 
