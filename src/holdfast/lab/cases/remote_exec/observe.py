@@ -151,7 +151,7 @@ def _texts(
         pending = [command for command, _ in texts[len(notes) :]]
         ran = peers.client(lab, NOTES, server.port, "".join(f"{command}\n" for command in pending))
         came = sayings.printed(ran)[: len(pending)]
-        notes += [(each, "") for each in came]
+        notes += [(sayings.plain(each), "") for each in came]
         if len(came) < len(pending):
             notes.append((None, sayings.last_words(ran)))
     right = peers.client(lab, REPAIRED, mended.port, "".join(f"{command}\n" for command, _ in texts)).out
@@ -188,8 +188,8 @@ def _long(lab: Lab, server: Server, mended: Server, other: Beside) -> Long:
     return Long(
         size=len(long),
         ran=ran,
-        first=answers[0][-30:] if answers else "",
-        second=answers[1][-30:] if len(answers) > 1 else "",
+        first=sayings.plain(answers[0][-30:]) if answers else "",
+        second=sayings.plain(answers[1][-30:]) if len(answers) > 1 else "",
         wanted_second="next",
         repaired=right[:1] == (long[5:],) and "next" in right,
         holdfast_size=LONG,

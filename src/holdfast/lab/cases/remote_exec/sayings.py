@@ -17,6 +17,11 @@ def last_words(ran: Ran) -> str:
     return next((line for line in reversed(ran.err) if line.strip()), "")
 
 
+def plain(text: str) -> str:
+    """Text that can be shown: what cannot be printed is spelt out."""
+    return "".join(sign if sign.isprintable() else f"\\x{ord(sign):02x}" for sign in text)
+
+
 def error_kind(words: str) -> str:
     """``struct.error`` of ``struct.error: unpack requires …``; an OSError with its text."""
     kind, _, rest = words.partition(":")
