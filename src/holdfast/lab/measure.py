@@ -1,0 +1,111 @@
+"""What the servers of the lab share and what is measured of them: listener, service, and the kernel's figures.
+
+The service is the same for all: a STATUS request of ``holdfast/1`` with a body is answered with that body in upper case.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from holdfast.wire.endpoint import Reply
+from holdfast.wire.messages import AnyRequest, DoneAnswer, ErrorCode, Failure, Status
+
+ECHO: Final = Status()
+"""The request; what is to be answered in upper case is its body."""
+BACKLOG: Final = 4096
+"""Asked for; the kernel gives at most net.core.somaxconn."""
+READ_BYTES: Final = 65536
+_TICK: Final = os.sysconf("SC_CLK_TCK")
+_LEAST_WAIT_S: Final = 0.001
+_LONGEST_WAIT_S: Final = 3600.0
+
+
+def echo_upper(request: AnyRequest, body: bytes) -> Reply | Failure:
+    """The service."""
+    if isinstance(request, Status):
+        return Reply(DoneAnswer(), body=body.upper())
+    return Failure(ErrorCode.INVALID, "this server knows one request: a body to be put in upper case", ran="no")
+
+
+def listener(port: int = 0, backlog: int = BACKLOG) -> socket.socket:
+    """A listening socket of the loopback; port 0: any free one."""
+    return socket.create_server(("127.0.0.1", port), backlog=backlog)
+
+
+def seconds_until(deadline: float | None) -> float:
+    """Seconds of waiting that are left: never 0, which would mean not to wait at all; None: there is no deadline."""
+    if deadline is None:
+        return _LONGEST_WAIT_S
+    return max(_LEAST_WAIT_S, min(_LONGEST_WAIT_S, deadline - time.monotonic()))
+
+
+class Usage(msgspec.Struct, frozen=True):
+    """What a process and all below it have used so far, or hold now."""
+
+    cpu_s: float
+    pss_bytes: int
+    """Memory; what several processes share is counted in parts."""
+    voluntary: int
+    """How often a thread gave the CPU away since it had to wait."""
+    involuntary: int
+    """And how often it was taken away."""
+    threads: int
+    processes: int
+
+
+def usage(pid: int) -> Usage:
+    """Figures of a process and its descendants; those that end meanwhile are left out."""
+    found = [each for each in map(_usage, family(pid)) if each is not None]
+    return Usage(
+        sum(each.cpu_s for each in found),
+        sum(each.pss_bytes for each in found),
+        sum(each.voluntary for each in found),
+        sum(each.involuntary for each in found),
+        sum(each.threads for each in found),
+        len(found),
+    )
+
+
+def family(pid: int) -> list[int]:
+    """A process and its descendants."""
+    found, grown = [pid], [pid]
+    while grown:
+        grown = [child for parent in grown for child in _children(parent)]
+        found += grown
+    return found
+
+
+def _children(pid: int) -> list[int]:
+    try:
+        tasks = os.listdir(f"/proc/{pid}/task")
+        texts = [Path(f"/proc/{pid}/task/{task}/children").read_text() for task in tasks]
+    except OSError:  # it has gone
+        return []
+    return [int(child) for text in texts for child in text.split()]
+
+
+def _usage(pid: int) -> Usage | None:
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
+        rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
+        switches = [Path(f"/proc/{pid}/task/{task}/status").read_text() for task in os.listdir(f"/proc/{pid}/task")]
+    except OSError:  # it has gone
+        return None
+    return Usage(
+        cpu_s=sum(map(int, stat[11:15])) / _TICK,
+        pss_bytes=_number(rollup, "Pss:") * 1024,
+        voluntary=sum(_number(text, "voluntary_ctxt_switches:") for text in switches),
+        involuntary=sum(_number(text, "nonvoluntary_ctxt_switches:") for text in switches),
+        threads=len(switches),
+        processes=1,
+    )
+
+
+def _number(text: str, name: str) -> int:
+    return next((int(line.split()[1]) for line in text.splitlines() if line.startswith(name)), 0)

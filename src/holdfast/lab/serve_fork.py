@@ -1,0 +1,24 @@
+"""A process for each connection: a crash takes one client along and no more, and each costs a fork."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+
+from holdfast.lab.serve_threads import serve_one
+from holdfast.wire.endpoint import Handler
+
+
+def serve(listener: socket.socket, handler: Handler) -> None:
+    """Serve whoever comes, until the listener is closed."""
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel buries the children (wait(2), "Notes"): no zombies
+    while True:
+        conn, _ = listener.accept()
+        if os.fork() == 0:
+            try:
+                listener.close()
+                serve_one(conn, handler)
+            finally:
+                os._exit(0)
+        conn.close()  # the child has its own
