@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Callable
+from typing import cast
 
 from holdfast.lab.measure import seconds_until
 from holdfast.wire.endpoint import Endpoint, Handler
@@ -22,8 +23,7 @@ class EchoProtocol(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Somebody has come."""
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
+        self.transport = cast(asyncio.Transport, transport)  # uvloop's is one in all but its bases
         self._peer = Endpoint(self._handler, now=self._loop.time())
         self._send(self._peer.start())
         self._tick()
