@@ -108,8 +108,6 @@ def _settings(key: str) -> Any:
         "ytick.color": soft,
         "axes.grid": True,
         "grid.color": line,
-        "lines.linewidth": 1.8,
-        "lines.markersize": 4.5,
         "axes.unicode_minus": False,
         "text.parse_math": False,
     }
@@ -127,11 +125,14 @@ def _legend_rows(block: Plot, width: int) -> int:
 def _curves(axes: Axes, block: Plot, language: Language) -> None:
     for place, series in enumerate(block.series):
         color = _STANDS_FOR[f"s{place % svg.SERIES}"]
+        width = max(1.4, 2.8 - 0.6 * place)  # so that one is seen that lies below another
         axes.plot(
             series.x,
             series.y,
             label=series.name,
             color=color,
+            linewidth=width if len(block.series) > 1 else 1.8,
+            markersize=3 + width,
             linestyle=_STYLES[place % len(_STYLES)],
             marker=_MARKERS[place % len(_MARKERS)] if len(series.x) <= 40 else None,
             drawstyle="steps-post" if block.kind == "steps" else "default",
