@@ -1,6 +1,7 @@
 """What the servers of the lab share and what is measured of them: listener, service, and the kernel's figures.
 
-The service is the same for all: a STATUS request of ``holdfast/1`` with a body is answered with that body in upper case.
+The service is the same for all: a STATUS request of ``holdfast/1`` with a body is answered with that body in upper
+case.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """Completions: the kernel is told what to read, and where to, and says when it has been done (io_uring(7)).
 
-Readiness says "you may read now", completion "it has been read": so each connection needs its buffer while it is idle, too,
-and a buffer must not move until its operation is over. Completions are told apart by a serial and not by the descriptor,
-which is given out again as soon as it is closed; an operation in flight keeps a connection open, so it is shut down first.
+Readiness says "you may read now", completion "it has been read": so each connection needs its buffer while it is idle,
+too, and a buffer must not move until its operation is over. Completions are told apart by a serial and not by the
+descriptor, which is given out again as soon as it is closed; an operation in flight keeps a connection open, so it is
+shut down first.
 """
 
 from __future__ import annotations
@@ -149,7 +150,7 @@ def serve(listener: socket.socket, handler: Handler) -> None:
 
 
 def refused() -> str | None:
-    """Why the kernel does not let us, if it does not (old, built without it, or forbidden: kernel.io_uring_disabled)."""
+    """Why the kernel does not let us, if so: it is old, built without it, or told to (kernel.io_uring_disabled)."""
     try:
         ring = uring.Ring()
         uring.io_uring_queue_init(8, ring)

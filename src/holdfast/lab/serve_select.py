@@ -19,12 +19,13 @@ def serve(listener: socket.socket, handler: Handler) -> None:
     while True:
         reading = [peer for peer in peers if not peer.wants_to_write]
         writing = [peer for peer in peers if peer.wants_to_write]
-        readable, writable, _ = select.select([listener, *reading], writing, [], watch.left_s())
+        everybody: list[socket.socket | Peer] = [listener, *reading]
+        readable, writable, _ = select.select(everybody, writing, [], watch.left_s())
         for peer in writable:
             peer.write()
-        for peer in readable:
-            if isinstance(peer, Peer):
-                peer.read()
+        for each in readable:
+            if isinstance(each, Peer):
+                each.read()
         if listener in readable:
             for peer in accept_all(listener, handler):
                 if peer.fileno() < FD_SETSIZE:
