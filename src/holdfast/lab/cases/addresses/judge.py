@@ -11,6 +11,18 @@ from holdfast.lab.text import Text
 from holdfast.lab.verdicts import Ruling, confirmed, definition, refined, refuted
 
 _LOOPBACK: Final = "127.0.0.1"
+_ZH: Final[Mapping[str, str]] = {
+    "client/server": "客户端与服务端",
+    "browser/server": "浏览器与服务端",
+    "client/server of Holdfast": "Holdfast 的客户端与服务端",
+    "TCP on a loopback": "环回上的 TCP",
+    "TCP, no interface up": "TCP，没有网络接口",
+    "TCP on a wire that is a program": "以程序为线路的 TCP",
+    "unix socket": "unix 套接字",
+    "first time": "第一次",
+    "second time": "第二次",
+    "another name": "换个名字",
+}
 
 
 def service(data: Data, name: str, protocol: str = "udp") -> int | None:
@@ -32,8 +44,17 @@ def _of(data: Data, who_listens: str) -> Replaced:
     return next(each for each in data.replaced if each.who_listens == who_listens)
 
 
-def _names(talks: list[Talk]) -> str:
-    return ", ".join(dict.fromkeys(f"{talk.pair} ({talk.carrier})" for talk in talks))
+def called(words: str) -> Text:
+    """A pair, a carrier or a way of asking, by its name in the data."""
+    return Text(words, _ZH.get(words, words))
+
+
+def _names(talks: list[Talk]) -> Text:
+    named = dict.fromkeys((talk.pair, talk.carrier) for talk in talks)
+    return Text(
+        ", ".join(f"{pair} ({carrier})" for pair, carrier in named),
+        "、".join(f"{called(pair).zh}（{called(carrier).zh}）" for pair, carrier in named),
+    )
 
 
 def _n006(data: Data) -> Ruling:
@@ -44,13 +65,14 @@ def _n006(data: Data) -> Ruling:
         return refuted("Nobody got an answer over the network.", "没有谁通过网络得到回答。")
     if without:
         return refined(
-            f"They do: {_names(over)}. But they need not: {_names(without)} got an answer through a socket of the same machine"
+            f"They do: {_names(over).en}. But they need not: {_names(without).en} got an answer through a socket of the same machine"
             + (f", also where no interface was up and TCP failed ({cut_off[0].error})." if cut_off else "."),
-            f"确实如此：{_names(over)}。但不是非网络不可：{_names(without)} 经本机套接字也得到了回答"
+            f"确实如此：{_names(over).zh}。但不是非网络不可：{_names(without).zh} 经本机套接字也得到了回答"
             + (f"，即使没有任何网络接口、TCP 已经不通（{cut_off[0].error}）。" if cut_off else "。"),
         )
     return confirmed(
-        f"Only over the network did they get an answer: {_names(over)}.", f"只有通过网络才得到回答：{_names(over)}。"
+        f"Only over the network did they get an answer: {_names(over).zh}.",
+        f"只有通过网络才得到回答：{_names(over).zh}。",
     )
 
 
@@ -103,13 +125,13 @@ def _n009(data: Data) -> Ruling:
             "Two programs understood each other without a common protocol.", "两个程序没有共同的协议也能互相理解。"
         )
     if answered:
-        carriers = ", ".join(dict.fromkeys(talk.carrier for talk in answered))
+        carriers = list(dict.fromkeys(talk.carrier for talk in answered))
         return refined(
             f"The protocols are needed: HTTP to a server of another protocol gave {data.mismatch}. A physical link is not needed for "
-            f"them: the same protocols ran over {carriers}, with no cable or card in between. (That the internet spans the world "
+            f"them: the same protocols ran over {', '.join(carriers)}, with no cable or card in between. (That the internet spans the world "
             "is a matter of links; one machine cannot show it.)",
             f"协议确实必需：用 HTTP 去问另一种协议的服务端，得到 {data.mismatch}。物理连接对协议来说却不是必需：同样的协议在没有网线和网卡的 "
-            f"{carriers} 上照样运行。（互联网遍及世界靠的是连接，一台机器展示不了。）",
+            f"{'、'.join(called(each).zh for each in carriers)} 上照样运行。（互联网遍及世界靠的是连接，一台机器展示不了。）",
         )
     return confirmed(
         f"Without a physical link nothing was answered, without a common protocol neither ({data.mismatch}).",

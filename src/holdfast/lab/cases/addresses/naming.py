@@ -157,7 +157,7 @@ def _watched(nameserver: str) -> DnsAsked:
 
 
 def _answer(end: socket.socket, asked: list[bool]) -> None:
-    """Answer one question with ``ANSWER``: it is sent back, and behind it a record that points to its name (RFC 1035)."""
+    """Answer one question with ``ANSWER``: it goes back with a record behind it that points to its name (RFC 1035)."""
     with suppress(TimeoutError):
         question, asker = end.recvfrom(512)
         asked.append(True)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from holdfast.lab.blocks import Block, Lane, Mark, Span, Spread, Table, Timeline, once, spread
 from holdfast.lab.cases.addresses.data import Data, Replaced
-from holdfast.lab.cases.addresses.judge import bodies
+from holdfast.lab.cases.addresses.judge import bodies, called
 from holdfast.lab.text import Text, same
 
 _WHO = {"server": Text("the server", "服务端"), "keeper": Text("another process", "另一个进程")}
@@ -70,14 +70,14 @@ def blocks(data: Data) -> Sequence[Block]:
         Table(
             Text("What URLs give", "URL 给出什么"),
             (same("URL"), Text("asked", "怎样要的"), Text("page", "页面")),
-            tuple((same(page.url), same(page.how), same(page.body)) for page in data.pages),
+            tuple((same(page.url), called(page.how), same(page.body)) for page in data.pages),
         ),
         *(_replaced(each) for each in data.replaced),
         Table(
             Text("Who talks over what", "谁通过什么交谈"),
             (Text("pair", "双方"), Text("carried by", "载体"), Text("an interface up", "有网络接口"), Text("answered", "有回答")),
             tuple(
-                (same(talk.pair), same(talk.carrier), _yes(talk.network), _yes(talk.answered) if not talk.error else same(talk.error))
+                (called(talk.pair), called(talk.carrier), _yes(talk.network), _yes(talk.answered) if not talk.error else same(talk.error))
                 for talk in data.talks
             ),
         ),

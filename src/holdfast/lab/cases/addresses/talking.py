@@ -31,12 +31,13 @@ class Talks(msgspec.Struct, frozen=True):
 
 def talks(lab: Lab) -> tuple[tuple[Talk, ...], str]:
     """All pairs that can be tried here, and what HTTP says to an agent of Holdfast."""
+    folder = lab.folder
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        over_loopback = (
+        here = (
             _try(CLIENT, "TCP on a loopback", True, lambda: _echo_over(listener)),
             _try(BROWSER, "TCP on a loopback", True, lambda: _page_over(listener)),
+            _try(BROWSER, "unix socket", True, lambda: _page_over_unix(folder / "here.sock")),
         )
-    folder = lab.folder
     without = apart(lambda: _without_network(folder), Talks)
     by_hand = apart(_by_hand, Talks)
     with lab.agent() as host:
@@ -46,7 +47,7 @@ def talks(lab: Lab) -> tuple[tuple[Talk, ...], str]:
             browse_unix(folder / "agent" / "agent.sock")
         except (OSError, http.client.HTTPException) as caught:
             mismatch = f"{type(caught).__name__}: {_readable(str(caught))}"
-    found = [*over_loopback, served]
+    found = [*here, served]
     for told in (without, by_hand):
         found += told.talks if told is not None else ()
     return tuple(found), mismatch

@@ -6,12 +6,21 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from holdfast.lab.cases.sticky_packets.data import Data, Framing, Passage, Wired
-from holdfast.lab.text import Text
+from holdfast.lab.text import Text, same
 from holdfast.lab.verdicts import Ruling, confirmed, refined, refuted
 
 SAMPLE: Final = ("507", "b'\\xfb\\x01\\x00\\x00' 4", "(507,)")
 """What the notes show, by what the claim says of it."""
 _UNFRAMED: Final = "nothing"
+_WAYS: Final[Mapping[str, Text]] = {
+    "nothing": Text("nothing", "什么都不加"),
+    "length in 4 bytes": Text("length in 4 bytes", "4 字节的长度"),
+    "newline behind": Text("newline behind", "末尾换行"),
+    "length in digits": Text("length in digits", "数字写的长度"),
+    "lines of a header": Text("lines of a header", "几行报头"),
+    "always 16 bytes": Text("always 16 bytes", "一律 16 字节"),
+    "Holdfast's frame": Text("Holdfast's frame", "Holdfast 的帧"),
+}
 
 
 def stuck(passage: Passage) -> bool:
@@ -43,8 +52,14 @@ def _framed(data: Data) -> list[Framing]:
     return [framing for framing in data.framings if framing.way != _UNFRAMED]
 
 
-def _names(framings: list[Framing]) -> str:
-    return ", ".join(framing.way for framing in framings)
+def way_name(framing: Framing) -> Text:
+    """What a way of framing is called."""
+    return _WAYS.get(framing.way, same(framing.way))
+
+
+def _names(framings: list[Framing]) -> Text:
+    names = [way_name(framing) for framing in framings]
+    return Text(", ".join(name.en for name in names), "、".join(name.zh for name in names))
 
 
 def _n010(data: Data) -> Ruling:
@@ -53,15 +68,15 @@ def _n010(data: Data) -> Ruling:
     if bare:
         return refined(
             f"True of many protocols: {len(headed)} of those tried put something in front that speaks about the data. "
-            f"But {len(bare)} worked without any header ({_names(bare)}): all {bare[0].sent} messages came out whole. What is "
+            f"But {len(bare)} worked without any header ({_names(bare).en}): all {bare[0].sent} messages came out whole. What is "
             "needed is that the reader can tell where a message ends.",
             f"许多协议确是如此：试过的当中有 {len(headed)} 种在数据前面放了说明。但有 {len(bare)} 种完全没有报头也行"
-            f"（{_names(bare)}），{bare[0].sent} 条消息全部完整。必需的只是：读的一方能知道消息在哪里结束。",
+            f"（{_names(bare).zh}），{bare[0].sent} 条消息全部完整。必需的只是：读的一方能知道消息在哪里结束。",
         )
     if headed:
         return confirmed(
-            f"Only ways with a header brought all messages through ({_names(headed)}).",
-            f"只有带报头的方式没有丢消息（{_names(headed)}）。",
+            f"Only ways with a header brought all messages through ({_names(headed).en}).",
+            f"只有带报头的方式没有丢消息（{_names(headed).zh}）。",
         )
     return refuted("A header did not help either.", "有了报头也没用。")
 
@@ -78,9 +93,9 @@ def _n011(data: Data) -> Ruling:
         return refuted(f"{lost[0]}; with a fixed header not all did either.", f"{lost[1]}；有定长报头也没有全部读出。")
     if others:
         return refined(
-            f"{lost[0]}; a header of fixed length cures that, and so do ways without one: {_names(others)}. "
+            f"{lost[0]}; a header of fixed length cures that, and so do ways without one: {_names(others).en}. "
             "A fixed length is the simplest cure, not the only one.",
-            f"{lost[1]}；定长报头能治好，但没有定长报头的方式同样能治好：{_names(others)}。定长最简单，却不是唯一的办法。",
+            f"{lost[1]}；定长报头能治好，但没有定长报头的方式同样能治好：{_names(others).zh}。定长最简单，却不是唯一的办法。",
         )
     return confirmed(f"{lost[0]}; only a header of fixed length cured that.", f"{lost[1]}；只有定长报头治好了它。")
 

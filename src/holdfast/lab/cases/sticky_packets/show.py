@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from holdfast.lab.blocks import Block, Listing, Plot, Remark, Series, Spread, Table, once, spread
 from holdfast.lab.blocks import Sequence as Arrows
 from holdfast.lab.cases.sticky_packets.data import Data, Wired
-from holdfast.lab.cases.sticky_packets.judge import cures, stuck
+from holdfast.lab.cases.sticky_packets.judge import cures, stuck, way_name
 from holdfast.lab.segments import messages
 from holdfast.lab.text import Text, same
 
@@ -77,7 +77,7 @@ def blocks(data: Data) -> Sequence[Block]:
             (Text("by", "方式"), Text("sent", "发出"), Text("whole, all at once", "一起到，完整"),
              Text("whole, in crumbs", "零碎到，完整"), Text("extra bytes", "额外字节")),
             tuple(
-                (same(each.way), same(each.sent), same(each.intact_merged), same(each.intact_split), same(each.extra_bytes))
+                (way_name(each), same(each.sent), same(each.intact_merged), same(each.intact_split), same(each.extra_bytes))
                 for each in data.framings
             ),
         ),

@@ -11,6 +11,14 @@ from holdfast.lab.text import Text, same
 
 _SHOWN = 60
 """Messages whose arrival is listed."""
+_ZH_MOMENTS = {
+    "sent, held on the wire": "已发，扣在线路上",
+    " arrived": " 个已到达",
+    " confirmed": " 个已确认",
+    "receiver full": "接收方已满",
+    "all read": "全部读完",
+    "sent, not read": "已发，未读",
+}
 
 
 def answer(data: Data) -> Text:
@@ -51,7 +59,7 @@ def blocks(data: Data) -> Sequence[Block]:
             (Text("protocol", "协议"), Text("moment", "时刻"), Text("sent", "已发"), Text("confirmed", "已确认"),
              Text("kept", "留着"), Text("never sent", "未发出")),
             tuple(
-                (same(each.protocol), same(each.moment), same(each.sent), same(each.confirmed), same(each.kept), same(each.unsent))
+                (same(each.protocol), _moment(each.moment), same(each.sent), same(each.confirmed), same(each.kept), same(each.unsent))
                 for each in data.kept
             ),
         ),
@@ -117,6 +125,13 @@ def blocks(data: Data) -> Sequence[Block]:
             f"得到 {'、'.join(told or '无错误' for told in data.refused)}。",
         )),
     )  # fmt: skip
+
+
+def _moment(moment: str) -> Text:
+    zh = moment
+    for en_word, zh_word in _ZH_MOMENTS.items():
+        zh = zh.replace(en_word, zh_word)
+    return Text(moment, zh)
 
 
 def _numbers(crossing: Crossing) -> tuple[str, ...]:
