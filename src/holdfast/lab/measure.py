@@ -51,7 +51,7 @@ class Usage(msgspec.Struct, frozen=True):
 
     cpu_s: float
     pss_bytes: int
-    """Memory; what several processes share is counted in parts."""
+    """Memory of its own (Pss_Anon of proc_pid_smaps(5)); what several processes share is counted in parts."""
     voluntary: int
     """How often a thread gave the CPU away since it had to wait."""
     involuntary: int
@@ -100,7 +100,7 @@ def _usage(pid: int) -> Usage | None:
         return None
     return Usage(
         cpu_s=sum(map(int, stat[11:15])) / _TICK,
-        pss_bytes=_number(rollup, "Pss:") * 1024,
+        pss_bytes=_number(rollup, "Pss_Anon:") * 1024,
         voluntary=sum(_number(text, "voluntary_ctxt_switches:") for text in switches),
         involuntary=sum(_number(text, "nonvoluntary_ctxt_switches:") for text in switches),
         threads=len(switches),
