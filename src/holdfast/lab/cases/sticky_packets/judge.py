@@ -143,8 +143,8 @@ def _n025(data: Data) -> Ruling:
     if held is not None and free is not None:
         merged, apart, sent = held.segments, free.segments, held.sent
         pauses = Text(
-            f" (pauses of {held.gap_s * 1e3:.0f} ms and of {free.gap_s * 1e3:.0f} ms)",
-            f"（间隔分别为 {held.gap_s * 1e3:.0f} 毫秒和 {free.gap_s * 1e3:.0f} 毫秒）",
+            f" (pauses of {held.gap_s * 1e3:.2g} ms and of {free.gap_s * 1e3:.2g} ms)",
+            f"（间隔分别为 {held.gap_s * 1e3:.2g} 毫秒和 {free.gap_s * 1e3:.2g} 毫秒）",
         )
     else:
         merged = segments_of(data, "send", acks_wait=True)

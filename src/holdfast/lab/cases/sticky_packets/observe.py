@@ -12,7 +12,7 @@ from holdfast.lab.text import Text
 from holdfast.lab.workbench import Lab
 from holdfast.wire.frames import FrameType, encode_frame
 
-PAUSE_S = 0.014
+PAUSE_S = 0.01
 
 
 def observe(lab: Lab) -> Data:

@@ -119,9 +119,9 @@ def _arrows(wired: Sequence[Wired]) -> tuple[Block, ...]:
         Arrows(
             Text(
                 f"{'Nagle' if each.nagle else 'TCP_NODELAY'}: {each.sent} messages, "
-                + ("each acknowledged before the next" if each.acknowledged else "the first held until all were sent"),
+                + ("each acknowledged before the next" if each.acknowledged else "held until all were sent"),
                 f"{'Nagle' if each.nagle else 'TCP_NODELAY'}：{each.sent} 条消息，"
-                + ("每条先得到确认再发下一条" if each.acknowledged else "第一条扣住，等全部发完"),
+                + ("每条先得到确认再发下一条" if each.acknowledged else "扣在线路上，等全部发完"),
             ),
             "client", "server", messages(each.steps),
         )

@@ -12,7 +12,7 @@ from typing import Final, Literal
 
 from holdfast.lab.cases.tcp_vs_udp.data import Crossing, Exchange, Kept, Protocol
 from holdfast.lab.cases.tcp_vs_udp.relay import Relay
-from holdfast.lab.private_net import FAR, NEAR
+from holdfast.lab.private_net import FAR, NEAR, Held
 from holdfast.lab.socket_counts import confirmed, kept, sent_again, unsent
 
 MESSAGE_BYTES: Final = 1000
@@ -127,7 +127,7 @@ def what_is_kept(wire: Relay) -> tuple[Kept, ...]:
         for number, segment in enumerate(segments, 1):
             far.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
             wire.deliver(segment)
-            answer = wire.expect("ACK")
+            answer = _answer(wire, near.getsockname()[1])
             note(f"{number} arrived")
             wire.deliver(answer)
             _until_kept(near, size - number * MESSAGE_BYTES)
@@ -143,6 +143,13 @@ def what_is_kept(wire: Relay) -> tuple[Kept, ...]:
             wire.take_packet()
         told.append(Kept("UDP", "sent, held on the wire", size, 0, kept(near), 0))
     return tuple(told)
+
+
+def _answer(wire: Relay, port: int) -> Held:
+    """The next segment to this port; what its own side may send again meanwhile is left where it is."""
+    while (held := wire.expect("ACK")).segment.target_port != port:
+        pass
+    return held
 
 
 def _until_kept(end: socket.socket, size: int) -> None:

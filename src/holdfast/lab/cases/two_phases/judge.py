@@ -11,7 +11,7 @@ from holdfast.lab.text import Text
 from holdfast.lab.verdicts import Ruling, confirmed, refined, refuted
 
 _NEARLY: Final = 0.7
-"""A wait is the sender's pause if it lasts at least this part of it (the pause begins a little before)."""
+"""A wait counts as the other side's pause if it lasts at least this part of it."""
 
 
 def copy_us(copied: Copied) -> float:

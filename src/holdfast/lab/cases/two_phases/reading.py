@@ -20,18 +20,21 @@ _WARM_UP: Final = 3
 
 
 @contextmanager
-def _sending(near: socket.socket, delay_s: float, size: int) -> Iterator[None]:
-    """Send so much from a thread of its own, when the pause is over."""
+def _sending(near: socket.socket, delay_s: float, size: int) -> Iterator[threading.Event]:
+    """Send so much from a thread of its own; its pause begins when the event is set."""
+    go = threading.Event()
 
     def send() -> None:
+        go.wait()
         time.sleep(delay_s)
         near.sendall(bytes(size))
 
     thread = threading.Thread(target=send)
     thread.start()
     try:
-        yield
+        yield go
     finally:
+        go.set()
         thread.join()
 
 
@@ -40,13 +43,15 @@ def waited(delay_s: float, size: int) -> Waited:
     room = bytearray(size)
     near, far = connected_pair()
     with near, far:
-        with _sending(near, delay_s, size):
+        with _sending(near, delay_s, size) as go:
             began, cpu = time.monotonic(), time.thread_time()
+            go.set()
             got = far.recv_into(room)
             blocking_s, blocking_cpu_s = time.monotonic() - began, time.thread_time() - cpu
         _drain(far, size - got)
-        with _sending(near, delay_s, size):
+        with _sending(near, delay_s, size) as go:
             began = time.monotonic()
+            go.set()
             _readable(far)
             poll_s = time.monotonic() - began
             began = time.monotonic()
@@ -83,7 +88,8 @@ def copied(size: int, rounds: int) -> Copied:
 
 def _fits(near: socket.socket, far: socket.socket, size: int) -> int:
     """How many of so many bytes the receiving kernel takes before the program reads; they are read afterwards."""
-    with _sending(near, 0.0, size):
+    with _sending(near, 0.0, size) as go:
+        go.set()
         there = until_unread(far, size, _SETTLE_S)
         _drain(far, size)
     return there
@@ -94,9 +100,10 @@ def not_waiting(delay_s: float, size: int) -> NotWaiting:
     room = bytearray(size)
     refusals: list[float] = []
     near, far = connected_pair()
-    with near, far, _sending(near, delay_s, size):
+    with near, far, _sending(near, delay_s, size) as go:
         far.setblocking(False)
         began = time.monotonic()
+        go.set()
         while True:
             asked, cpu = time.perf_counter(), time.thread_time()
             try:

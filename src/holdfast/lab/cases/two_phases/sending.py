@@ -24,8 +24,8 @@ def sent(delay_s: float) -> Sent:
     """A send that does not fit: by a socket that blocks, and by one that does not."""
     data = bytes(LARGE)
     near, far = connected_pair()
+    began, cpu = time.monotonic(), time.thread_time()
     with near, far, _reading_late(far, delay_s, LARGE):
-        began, cpu = time.monotonic(), time.thread_time()
         near.sendall(data)
         blocking_s, blocking_cpu_s = time.monotonic() - began, time.thread_time() - cpu
     near, far = connected_pair()
@@ -40,8 +40,8 @@ def sent(delay_s: float) -> Sent:
                 if _writable(near, 50):  # the kernel has moved some of it on, and has room again
                     refused = ""
         held, lying = kept(near), unread(far)
+        began = time.monotonic()
         with _reading_late(far, delay_s, taken):
-            began = time.monotonic()
             _writable(near, _POLL_MS)
             room_s = time.monotonic() - began
     return Sent(LARGE, delay_s, blocking_s, blocking_cpu_s, taken, refused, held, lying, room_s)
