@@ -153,5 +153,7 @@ def _lane(each: Exchange) -> Lane:
         return Lane(each.way, (Span(0.0, whole, kind="wait"),), (Mark(whole, "answer"),))
     connected = whole - each.round_trip_s
     return Lane(
-        each.way, (Span(0.0, connected, kind="hold"), Span(connected, whole, kind="wait")), (Mark(whole, "answer"),)
+        each.way,
+        (Span(0.0, connected, kind="work"), Span(connected, whole, kind="wait")),
+        (Mark(connected, "connected"), Mark(whole, "answer")),
     )
