@@ -38,7 +38,7 @@ TRUE = Data(
     crossings=(crossing("UDP", SOME), crossing("TCP", ALL, 4)),
     exchanges=(
         Exchange("UDP", 0.02, (0.021,), 2),
-        Exchange("TCP, connection made for it", 0.02, (0.041,), 10),
+        Exchange("TCP, connection made for it", 0.02, (0.041,), 10, (0.02,)),
         Exchange("TCP, open connection", 0.02, (0.021,), 2),
     ),
     bulks=bulks(0.05, 0.08),

@@ -215,12 +215,14 @@ def _asked_by_tcp(
     answering = threading.Thread(target=answer)
     answering.start()
     taken: list[float] = []
+    connected: list[float] = []
     before = wire.packets
     if one_each:
         for _ in range(rounds):
             with _asker() as near:
                 began = time.monotonic()
                 near.connect(address)
+                connected.append(time.monotonic() - began)
                 ask(near)
                 taken.append(time.monotonic() - began)
             time.sleep(4 * delay_s)  # the closing is counted too
@@ -235,7 +237,7 @@ def _asked_by_tcp(
     packets = wire.packets - before
     answering.join()
     time.sleep(4 * delay_s)
-    return Exchange(way, 2 * delay_s, tuple(taken), packets // rounds)
+    return Exchange(way, 2 * delay_s, tuple(taken), packets // rounds, tuple(connected))
 
 
 def _asker() -> socket.socket:

@@ -63,6 +63,8 @@ class Exchange(msgspec.Struct, frozen=True):
     seconds: tuple[float, ...]
     packets: int
     """Packets on the wire for one of them, closing included; 0: not counted."""
+    connected_s: tuple[float, ...] = ()
+    """What of the seconds went into connecting; (): nothing did, or it was not measured."""
 
 
 class Bulk(msgspec.Struct, frozen=True):

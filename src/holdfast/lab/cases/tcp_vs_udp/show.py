@@ -148,10 +148,11 @@ def _trips(each: Exchange) -> str:
 
 
 def _lane(each: Exchange) -> Lane:
-    whole = max(each.seconds)
-    if each.way != "TCP, connection made for it" or not each.round_trip_s:
+    slowest = max(range(len(each.seconds)), key=lambda place: each.seconds[place])
+    whole = each.seconds[slowest]
+    if not each.connected_s:
         return Lane(each.way, (Span(0.0, whole, kind="wait"),), (Mark(whole, "answer"),))
-    connected = whole - each.round_trip_s
+    connected = each.connected_s[slowest]
     return Lane(
         each.way,
         (Span(0.0, connected, kind="work"), Span(connected, whole, kind="wait")),
