@@ -16,7 +16,7 @@ TRUE = Data(
     copied=(SMALL, LARGE),
     not_waiting=NotWaiting(0.1, 40, 1e-6, 1e-5, 1e-5, 0.1),
     held=(Held("recv(1000, MSG_PEEK)", 3000, 1000, 3000), Held("recv(1000)", 3000, 1000, 2000)),
-    sent=Sent(32 << 20, 0.1, 0.12, 0.01, 4 << 20, "BlockingIOError", 3 << 20, 1 << 20, 0.1),
+    sent=Sent(32 << 20, 0.1, 0.12, 0.01, (0.1, 0.13), 4 << 20, "BlockingIOError", 3 << 20, 1 << 20, 0.1),
     returned_before_read=20_000,
     handed=(COPIES, Handed("sendfile", 20_000, 0, 20_000)),
 )

@@ -63,6 +63,8 @@ class Sent(msgspec.Struct, frozen=True):
     """When the reader starts."""
     blocking_s: float
     blocking_cpu_s: float
+    reading_s: tuple[float, float]
+    """When the reader began and ended, counted from the start of the blocking send."""
     taken: int
     """Bytes that a non-blocking send takes at most, before the reader has read any."""
     refused: str

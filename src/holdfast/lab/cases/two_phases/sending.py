@@ -24,10 +24,10 @@ def sent(delay_s: float) -> Sent:
     """A send that does not fit: by a socket that blocks, and by one that does not."""
     data = bytes(LARGE)
     near, far = connected_pair()
-    began, cpu = time.monotonic(), time.thread_time()
-    with near, far, _reading_late(far, delay_s, LARGE):
+    sent_at, cpu = time.monotonic(), time.thread_time()
+    with near, far, _reading_late(far, delay_s, LARGE) as read_at:
         near.sendall(data)
-        blocking_s, blocking_cpu_s = time.monotonic() - began, time.thread_time() - cpu
+        blocking_s, blocking_cpu_s = time.monotonic() - sent_at, time.thread_time() - cpu
     near, far = connected_pair()
     with near, far:
         near.setblocking(False)
@@ -44,21 +44,27 @@ def sent(delay_s: float) -> Sent:
         with _reading_late(far, delay_s, taken):
             _writable(near, _POLL_MS)
             room_s = time.monotonic() - began
-    return Sent(LARGE, delay_s, blocking_s, blocking_cpu_s, taken, refused, held, lying, room_s)
+    reading_s = (read_at[0] - sent_at, read_at[1] - sent_at)
+    return Sent(LARGE, delay_s, blocking_s, blocking_cpu_s, reading_s, taken, refused, held, lying, room_s)
 
 
 @contextmanager
-def _reading_late(far: socket.socket, delay_s: float, size: int) -> Iterator[None]:
+def _reading_late(far: socket.socket, delay_s: float, size: int) -> Iterator[list[float]]:
+    """Read so much from a thread of its own, after a pause; gives when that began and when it was over."""
+    at: list[float] = []
+
     def read() -> None:
         time.sleep(delay_s)
+        at.append(time.monotonic())
         left = size
         while left > 0:
             left -= len(far.recv(1 << 20))
+        at.append(time.monotonic())
 
     thread = threading.Thread(target=read)
     thread.start()
     try:
-        yield
+        yield at
     finally:
         thread.join()
 

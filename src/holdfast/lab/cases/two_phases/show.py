@@ -83,9 +83,8 @@ def blocks(data: Data) -> Sequence[Block]:
         Timeline(
             Text(f"A send of {sent.size} bytes to a reader that starts late", f"发送 {sent.size} 字节，读的一方晚些才开始"),
             (
-                Lane("sendall", (Span(0.0, sent.delay_s, kind="wait"), Span(sent.delay_s, sent.blocking_s)),
-                     (Mark(sent.blocking_s, "returns"),)),
-                Lane("reader", (Span(sent.delay_s, sent.blocking_s),), (Mark(sent.delay_s, "first read"),)),
+                Lane("sendall", (Span(0.0, sent.blocking_s, kind="wait"),), (Mark(sent.blocking_s, "returns"),)),
+                Lane("reader", (Span(*sent.reading_s),), (Mark(sent.reading_s[0], "first read"),)),
                 Lane("poll for room", (Span(0.0, sent.room_s, kind="wait"),), (Mark(sent.room_s, "room"),)),
             ),
         ),
