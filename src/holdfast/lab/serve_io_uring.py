@@ -25,7 +25,7 @@ BUFFER_BYTES: Final = 4096
 
 
 class Conn:
-    """A connection, its endpoint, its buffer, what is still to be sent, and how many operations are in flight."""
+    """A connection, its endpoint, its buffer, what is still to be sent, and which operations are in flight."""
 
     def __init__(self, fd: int, handler: Handler) -> None:
         self.socket = socket.socket(fileno=fd)
@@ -33,7 +33,8 @@ class Conn:
         self.endpoint = Endpoint(handler, now=time.monotonic())
         self.buffer = bytearray(BUFFER_BYTES)
         self.out = self.endpoint.start()
-        self.in_flight = 0
+        self.in_flight: set[str] = set()
+        self.send_flags = 0
 
     def received(self, size: int) -> None:
         """So many bytes are in the buffer."""
@@ -50,20 +51,24 @@ class Conn:
 
 
 class Ring:
-    """The kernel's two queues, and the operations in flight by their serial."""
+    """The kernel's two queues, and the operations in flight by their serial, with the memory that they use."""
 
     def __init__(self, listener: socket.socket, handler: Handler) -> None:
         self._ring, self._cqe = uring.Ring(), uring.Cqe()
         uring.io_uring_queue_init(ENTRIES, self._ring)
         self._listener, self._handler = listener, handler
         self._serials = count(1)
-        self._flying: dict[int, tuple[str, Conn | None]] = {}
+        self._flying: dict[int, tuple[str, Conn | None, bytes | bytearray]] = {}
         self._conns: set[Conn] = set()
         self._accept()
 
     def run_for(self, seconds: float) -> None:
         """Hand over what is to be done, wait for at least one completion, and take all that there are."""
-        uring.io_uring_submit_and_wait_timeout(self._ring, self._cqe, 1, uring.timespec(seconds))
+        try:
+            uring.io_uring_submit_and_wait_timeout(self._ring, self._cqe, 1, uring.timespec(seconds))
+        except OSError as error:
+            if error.errno not in (errno.ETIME, errno.EINTR):
+                raise
         done = []
         completions = uring.io_uring_cqe_iter_init(self._ring)
         while uring.io_uring_cqe_iter_next(completions, self._cqe):
@@ -74,7 +79,8 @@ class Ring:
                 done.append((entry.user_data, 0, True))
         uring.io_uring_cq_advance(self._ring, len(done))
         for serial, result, failed in done:
-            self._complete(*self._flying.pop(serial), result, failed)
+            kind, conn, _ = self._flying.pop(serial)
+            self._complete(kind, conn, result, failed)
 
     def look(self) -> None:
         """Do what time asks for."""
@@ -82,8 +88,10 @@ class Ring:
         for conn in list(self._conns):
             if (deadline := conn.endpoint.deadline) is not None and deadline <= now:
                 conn.out += conn.endpoint.tick(now)
-                if conn.endpoint.closed:
-                    conn.lose()  # silent for too long: no use in waiting until it takes the last words
+                if conn.endpoint.closed:  # silent for too long: no use in waiting until it takes the last words
+                    conn.send_flags = socket.MSG_DONTWAIT
+                    if "send" in conn.in_flight:
+                        conn.lose()
                 self._go_on(conn)
 
     def _complete(self, kind: str, conn: Conn | None, result: int, failed: bool) -> None:
@@ -94,7 +102,7 @@ class Ring:
             conn = Conn(result, self._handler)
             self._conns.add(conn)
         else:
-            conn.in_flight -= 1
+            conn.in_flight.discard(kind)
             if failed:
                 conn.lose()
             elif kind == "recv" and not conn.endpoint.closed:
@@ -106,7 +114,7 @@ class Ring:
     def _go_on(self, conn: Conn) -> None:
         """Ask for the next thing: send what there is, else read; at the end shut down, and close when nothing flies."""
         if conn.endpoint.closed and not conn.out:
-            if conn.in_flight == 0:
+            if not conn.in_flight:
                 conn.socket.close()
                 self._conns.discard(conn)
             else:
@@ -115,27 +123,32 @@ class Ring:
                 except OSError as error:
                     if error.errno != errno.ENOTCONN:
                         raise
-        elif conn.in_flight == 0:
-            entry = self._entry("send" if conn.out else "recv", conn)
-            if conn.out:
-                uring.io_uring_prep_send(entry, conn.socket.fileno(), conn.out)
-            else:
-                uring.io_uring_prep_recv(entry, conn.socket.fileno(), conn.buffer)
+        elif conn.out:  # also while a read is in flight: a heartbeat is sent to a peer that is silent
+            if "send" not in conn.in_flight:
+                entry = self._entry("send", conn, conn.out)
+                uring.io_uring_prep_send(entry, conn.socket.fileno(), conn.out, conn.send_flags)
+                entry.user_data = self._serial
+        elif "recv" not in conn.in_flight:
+            entry = self._entry("recv", conn, conn.buffer)
+            uring.io_uring_prep_recv(entry, conn.socket.fileno(), conn.buffer)
             entry.user_data = self._serial
 
     def _accept(self) -> None:
-        entry = self._entry("accept", None)
+        entry = self._entry("accept", None, b"")
         uring.io_uring_prep_accept(entry, self._listener.fileno())
         entry.user_data = self._serial
 
-    def _entry(self, kind: str, conn: Conn | None) -> uring.SQE:
-        """A free entry of the submission queue, and a serial for what it will ask for."""
+    def _entry(self, kind: str, conn: Conn | None, memory: bytes | bytearray) -> uring.SQE:
+        """A free entry of the submission queue, and a serial for what it will ask for.
+
+        ``memory`` is kept until the completion: the binding does not, and ``conn.out`` may be a new one by then.
+        """
         while (entry := uring.io_uring_get_sqe(self._ring)) is None:
             uring.io_uring_submit(self._ring)
         self._serial = next(self._serials)
-        self._flying[self._serial] = (kind, conn)
+        self._flying[self._serial] = (kind, conn, memory)
         if conn is not None:
-            conn.in_flight += 1
+            conn.in_flight.add(kind)
         return entry
 
 
