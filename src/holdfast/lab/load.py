@@ -3,8 +3,9 @@
 It runs in a process of its own (``python -m holdfast.lab.load ORDER``) and speaks ``holdfast/1`` from templates: a
 connection costs a socket and a few numbers, no protocol core. Every answer is compared with what was asked.
 
-Dialogue with who started it: it connects, prints a ``Ready`` line, waits for a line, loads for as long as ordered, prints
-an ``Outcome`` line, and holds its connections until its standard input ends. In between the server can be looked at.
+Dialogue with who started it: it connects, prints a ``Ready`` line, waits for a line, loads for as long as ordered,
+prints an ``Outcome`` line, and holds its connections until its standard input ends. In between the server can be
+looked at.
 """
 
 from __future__ import annotations
