@@ -89,9 +89,11 @@ def _summary(cases: Sequence[Told], language: Language) -> Markup:
         )
         for verdict, count in counts.items()
     ]
-    missing = CLAIMS - sum(counts.values())
-    if missing:
-        tally.append(element("li", element("b", str(missing)), word("not-run", language), class_="missing"))
+    for count, key, class_ in zip(
+        overview.without_verdict(cases), ("failed", "not-run"), ("failed", "missing"), strict=True
+    ):
+        if count:
+            tally.append(element("li", element("b", str(count)), word(key, language), class_=class_))
     share = [
         element("span", class_=verdict.value, style=f"flex:{count}")
         for verdict, count in counts.items()
@@ -127,9 +129,11 @@ def _contents(cases: Sequence[Told], language: Language) -> Markup:
 
 def _dots(each: Told, language: Language) -> Markup:
     """A sign for each verdict of a case."""
+    if each.data is None:
+        return element("span", element("span", word("failed", language), class_="failed"), class_="dots")
     said = ", ".join(verdict_word(ruling.verdict, language) for ruling in each.rulings.values())
     signs = [element("span", SIGNS[ruling.verdict], class_=ruling.verdict.value) for ruling in each.rulings.values()]
-    return element("span", *signs, class_="dots", role="img", aria_label=said or word("failed", language))
+    return element("span", *signs, class_="dots", role="img", aria_label=said)
 
 
 def _tools(language: Language) -> Markup:

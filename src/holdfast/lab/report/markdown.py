@@ -15,7 +15,6 @@ from holdfast.lab.report.overview import Told
 from holdfast.lab.report.pieces import figure_row, program_title
 from holdfast.lab.report.words import CHAPTERS, SIGNS, colon, verdict_word, word
 from holdfast.lab.results import Result
-from holdfast.lab.sections import CLAIMS
 from holdfast.lab.text import Language
 from holdfast.lab.verdicts import Ruling
 
@@ -62,8 +61,9 @@ def _index(results: Sequence[tuple[Case, Result]], cases: Sequence[Told], langua
     out += [f"- {name}{colon(language)}{_plain(said)}" for name, said in overview.about_run(results, language)]
     out += ["", f"## {word('summary', language)}", ""]
     tally = [(f"{SIGNS[verdict]} {verdict_word(verdict, language)}", str(count)) for verdict, count in counts.items()]
-    if missing := CLAIMS - sum(counts.values()):
-        tally.append((word("not-run", language), str(missing)))
+    for count, key in zip(overview.without_verdict(cases), ("failed", "not-run"), strict=True):
+        if count:
+            tally.append((word(key, language), str(count)))
     out += _table([word("verdict-one", language), word("of-claims", language)], tally)
     out += ["", f"## {word('contents', language)}", ""]
     for chapter, found in overview.by_chapter(cases):

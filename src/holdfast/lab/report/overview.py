@@ -12,7 +12,7 @@ from holdfast.lab.case import Case, Chapter
 from holdfast.lab.report.terminal import number
 from holdfast.lab.report.words import word
 from holdfast.lab.results import Result, data_of, rulings
-from holdfast.lab.sections import SECTIONS, Section
+from holdfast.lab.sections import CLAIMS, SECTIONS, Section
 from holdfast.lab.seen import Machine
 from holdfast.lab.text import Language
 from holdfast.lab.verdicts import Claim, Ruling, Verdict
@@ -81,6 +81,12 @@ def counts(cases: Sequence[Told]) -> dict[Verdict, int]:
     return {verdict: found[verdict] for verdict in Verdict}
 
 
+def without_verdict(cases: Sequence[Told]) -> tuple[int, int]:
+    """How many claims have no verdict since their case failed, and how many since it was not run."""
+    failed = sum(len(each.case.claims) for each in cases if each.data is None)
+    return failed, CLAIMS - failed - sum(len(each.rulings) for each in cases)
+
+
 def about_run(done: Done, language: Language) -> list[tuple[str, str]]:
     """Machine, date, seed, size and pace of the runs; more than one of each where cases were run apart."""
     results = [result for _, result in done]
@@ -109,7 +115,7 @@ def machine_of(machine: Machine, language: Language) -> str:
         f"{machine.cpu}, {machine.cpus} {word('processors', language)}",
         f"{number(machine.memory_bytes / 2**30)} GiB {word('memory', language)}",
         f"Linux {machine.kernel}",
-        f"{machine.implementation} {machine.python} ({gil})",
+        f"{machine.implementation} {machine.python}{f' ({gil})' if language == 'en' else f'（{gil}）'}",
         f"{machine.descriptors} {word('open-files', language)}",
         word("as-root" if machine.root else "as-user", language),
     ]
