@@ -22,7 +22,6 @@ ECHO: Final = Status()
 BACKLOG: Final = 4096
 """Asked for; the kernel gives at most net.core.somaxconn."""
 READ_BYTES: Final = 65536
-_TICK: Final = os.sysconf("SC_CLK_TCK")
 _LEAST_WAIT_S: Final = 0.001
 _LONGEST_WAIT_S: Final = 3600.0
 
@@ -93,17 +92,18 @@ def _children(pid: int) -> list[int]:
 
 def _usage(pid: int) -> Usage | None:
     try:
-        stat = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
         rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
-        switches = [Path(f"/proc/{pid}/task/{task}/status").read_text() for task in os.listdir(f"/proc/{pid}/task")]
+        tasks = os.listdir(f"/proc/{pid}/task")
+        ran_ns = [int(Path(f"/proc/{pid}/task/{task}/schedstat").read_text().split()[0]) for task in tasks]
+        switches = [Path(f"/proc/{pid}/task/{task}/status").read_text() for task in tasks]
     except OSError:  # it has gone
         return None
     return Usage(
-        cpu_s=sum(map(int, stat[11:15])) / _TICK,
+        cpu_s=sum(ran_ns) / 1e9,  # the times of proc_pid_stat(5) count in hundredths of a second
         pss_bytes=_number(rollup, "Pss_Anon:") * 1024,
         voluntary=sum(_number(text, "voluntary_ctxt_switches:") for text in switches),
         involuntary=sum(_number(text, "nonvoluntary_ctxt_switches:") for text in switches),
-        threads=len(switches),
+        threads=len(tasks),
         processes=1,
     )
 

@@ -20,6 +20,7 @@ class Cell(msgspec.Struct, frozen=True):
     """The server itself has answered so many."""
     connect_s: float
     per_s: float
+    """Of several rounds this is the one in the middle, by this figure."""
     p50_ms: float
     p99_ms: float
     p99_9_ms: float
@@ -37,6 +38,11 @@ class Cell(msgspec.Struct, frozen=True):
     """How often one was put to sleep, for one request."""
     threads: int
     processes: int
+    low_per_s: float = 0.0
+    """The slowest round."""
+    high_per_s: float = 0.0
+    """And the quickest."""
+    rounds: int = 1
 
 
 Manner = Literal["polite", "silent", "leaves", "resets", "never reads"]

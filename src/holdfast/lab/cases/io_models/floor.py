@@ -38,7 +38,10 @@ def serve(listener: socket.socket, payload: bytes) -> None:
                 poll.register(connection, select.EPOLLIN)
                 continue
             connection = connections[fd]
-            data = connection.recv(measure.READ_BYTES)
+            try:
+                data = connection.recv(measure.READ_BYTES)
+            except ConnectionResetError:
+                data = b""
             if len(data) == size:
                 answer[_STREAM] = data[_STREAM]
                 connection.send(answer)

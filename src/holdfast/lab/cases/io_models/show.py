@@ -42,7 +42,8 @@ def figures(data: Data) -> Mapping[str, Spread]:
     """Rates and delays of the grid."""
     found = {"floor, 100 asking": once(data.floor.per_s, "req/s")}
     for each in data.cells:
-        found[f"{each.model}, {each.active} of {each.connections} asking"] = once(each.per_s, "req/s")
+        name = f"{each.model}, {each.active} of {each.connections} asking"
+        found[name] = Spread(each.per_s, each.low_per_s, each.high_per_s, "req/s", each.rounds)
     return found
 
 
