@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import select
 import socket
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
+from msgspec.structs import replace
 
 from holdfast.lab import measure
 from holdfast.lab.load import Client, Load, Order, Outcome, Template, percentile
@@ -119,4 +122,27 @@ def test_percentiles() -> None:
 
 
 def test_nothing_a_second_when_there_was_no_time() -> None:
-    assert Outcome(0.0, 0, 0, 0, 0.0, 0.0, 0.0, 0.0, 0.0).per_s == 0.0
+    nothing = Outcome(0.0, 0, 0, 0, 0, 0, 0.0, 0.0, 0.0, 0.0, 0.0)
+    assert nothing.per_s == 0.0
+
+
+def test_who_is_answered_late_counts_among_the_slow_and_not_in_the_rate() -> None:
+    with one_connection() as (load, client, there):
+        client.greeted = True
+        load._poll.register(client.socket, select.EPOLLIN)
+        answer = threading.Timer(0.05, there.sendall, answers(load._template, [1]))
+        answer.start()
+        outcome = load.run()
+        answer.join()
+    assert (outcome.in_time, outcome.answers, outcome.unanswered, outcome.per_s) == (0, 1, 0, 0.0)
+    assert outcome.p50_ms == outcome.slowest_ms > 10
+
+
+def test_who_is_never_answered_has_waited_all_the_time() -> None:
+    with one_connection() as (load, client, _):
+        client.greeted = True
+        load._order = replace(load._order, drain_s=0.02)
+        load._poll.register(client.socket, select.EPOLLIN)
+        outcome = load.run()
+    assert (outcome.answers, outcome.unanswered) == (0, 1)
+    assert outcome.p50_ms >= 20
