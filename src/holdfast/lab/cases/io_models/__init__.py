@@ -111,8 +111,8 @@ CASE = Case(
             "p38",
             Text("A server with select", "用 select 的服务端"),
             Text(
-                "a client that leaves makes it run in circles, one that resets ends it, one that does not read makes it lose answers",
-                "客户端离开会让它空转，复位会让它退出，不读数据会让它丢失应答",
+                "a client that leaves makes it run in circles; one that resets ends it, and so does a request of more than 1,024 bytes",
+                "客户端离开会让它空转；复位会让它退出，超过 1024 字节的请求也会",
             ),
         ),
     ),

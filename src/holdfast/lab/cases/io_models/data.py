@@ -45,7 +45,7 @@ class Cell(msgspec.Struct, frozen=True):
     rounds: int = 1
 
 
-Manner = Literal["polite", "silent", "leaves", "resets", "never reads"]
+Manner = Literal["polite", "at length", "silent", "leaves", "resets", "never reads"]
 
 
 class Meeting(msgspec.Struct, frozen=True):
@@ -104,10 +104,12 @@ class Sending(msgspec.Struct, frozen=True):
     size: int
     taken: int
     """Bytes that send took when it was told not to wait."""
-    blocking_stuck: bool
-    """Whether a send that waits had not come back after 0.3 s."""
     writable: bool
     """Whether select called the connection writable then."""
+    offered: bool
+    """Whether select called another connection writable, on which nothing was under way."""
+    blocking_stuck: bool
+    """Whether a send that waits had not come back from that one after 0.3 s."""
 
 
 class Completion(msgspec.Struct, frozen=True):
@@ -121,6 +123,20 @@ class Completion(msgspec.Struct, frozen=True):
     """Whether the bytes were in the buffer without a call that reads."""
     signals: int = 0
     """Signals that came meanwhile."""
+
+
+class PosixAio(msgspec.Struct, frozen=True):
+    """Reading with aio_read(3) and a signal at the end of it (SIGEV_SIGNAL)."""
+
+    why_not: str | None
+    """Why it could not be tried."""
+    submit_s: float = 0.0
+    """How long asking took."""
+    filled: bool = False
+    """Whether the bytes were in the buffer when the signal came."""
+    signals: int = 0
+    threads: int = 0
+    """So many threads more had the process while the reading was under way."""
 
 
 class Signalled(msgspec.Struct, frozen=True):
@@ -145,6 +161,7 @@ class Data(msgspec.Struct, frozen=True):
     blocking: Blocking
     sending: Sending
     completion: Completion
+    posix_aio: PosixAio
     signalled: Signalled
     descriptors: int
     """How many a process may have here."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from holdfast.lab.cases.io_models.data import Data, Meeting
+from holdfast.lab.cases.io_models.data import Data, Meeting, PosixAio
 from holdfast.lab.text import Text
 from holdfast.lab.verdicts import Ruling, confirmed, refined, refuted
 
@@ -16,6 +16,7 @@ BUSY: Final = 0.25
 
 KINDS: Final[Mapping[str, Text]] = {
     "polite": Text("says one thing and stays", "说一句就待着"),
+    "at length": Text("says 1,500 bytes at once", "一口气说 1500 字节"),
     "silent": Text("says nothing", "一言不发"),
     "leaves": Text("leaves", "离开"),
     "resets": Text("resets", "复位"),
@@ -70,9 +71,9 @@ def _n127(data: Data) -> Ruling:
     if data.blocking.accepted_waits and {"polite", "silent"} & set(stopped):
         return refuted(
             f"Only the listener does not wait: what it accepts does, on Linux. So `recv` stands still at the first quiet client, and nobody "
-            f"else was served after {en}. With `setblocking(False)` on each connection {5 - len(mended)} of 5 kinds of clients left others unharmed.",
+            f"else was served after {en}. With `setblocking(False)` on each connection {len(KINDS) - len(mended)} of {len(KINDS)} kinds of clients left others unharmed.",
             f"不等待的只是监听套接字：在 Linux 上，它接受的连接仍会等待。于是 `recv` 停在第一个安静的客户端上，遇到{zh}客户端之后，别人都得不到服务。"
-            f"给每个连接也设 `setblocking(False)` 之后，5 种客户端中有 {5 - len(mended)} 种不再妨碍别人。",
+            f"给每个连接也设 `setblocking(False)` 之后，{len(KINDS)} 种客户端中有 {len(KINDS) - len(mended)} 种不再妨碍别人。",
             depends_on=Text(
                 "Linux; elsewhere what is accepted takes after the listener",
                 "Linux；有的系统上，接受的连接会继承监听套接字的设置",
@@ -170,13 +171,23 @@ def _n132(data: Data) -> Ruling:
     if met["polite"].serves:
         return refined(
             f"It serves clients that ask and stay. It ended itself after {en_ended or 'none'} ({_errors(met, ended)}), and ran in circles after "
-            f"{en_spins or 'none'}: an empty read is put into the list to write, and the connection stays readable for ever. "
+            f"{en_spins or 'none'}: an empty read is put into the list to write, and the connection stays readable for ever. {_twice(met, ended).en}"
             f"Repaired, {sound} of {len(mended)} do no harm.",
             f"对提问后不走的客户端能服务。遇到{zh_ended or '（无）'}客户端它自己退出（{_errors(met, ended)}）；遇到{zh_spins or '（无）'}客户端便空转："
-            f"空读也进了写列表，而那个连接永远可读。修好之后，{len(mended)} 种中有 {sound} 种无害。",
+            f"空读也进了写列表，而那个连接永远可读。{_twice(met, ended).zh}修好之后，{len(mended)} 种中有 {sound} 种无害。",
         )
     return refuted(
         "It did not serve a second client beside a polite one.", "有一个守规矩的客户端在场，它也没能服务第二个。"
+    )
+
+
+def _twice(met: Mapping[str, Meeting], manners: list[str]) -> Text:
+    """Why a dictionary has nothing for a connection that is on the list."""
+    if not any(met[manner].error.startswith(("KeyError", "ValueError")) for manner in manners):
+        return Text("", "")
+    return Text(
+        "Who is read from twice before he is answered is on the list twice and in the dictionary once. ",
+        "应答之前读到两次的连接，在列表里有两项，在字典里只有一项。",
     )
 
 
@@ -204,29 +215,40 @@ def _n134(data: Data) -> Ruling:
     seen = data.sending
     if seen.taken >= seen.size and not seen.blocking_stuck:
         return refuted(f"All {seen.size >> 20} MiB were taken at once.", f"{seen.size >> 20} MiB 一次就全被接收了。")
-    en = (
-        f"Of {seen.size >> 20} MiB the kernel took {seen.taken >> 10} KiB; a send that waits then "
-        f"{'did not come back' if seen.blocking_stuck else 'came back'}. "
+    en, zh = (
+        f"Of {seen.size >> 20} MiB the kernel took {seen.taken >> 10} KiB. ",
+        f"{seen.size >> 20} MiB 中，内核收下了 {seen.taken >> 10} KiB。",
     )
-    zh = f"{seen.size >> 20} MiB 中，内核收下了 {seen.taken >> 10} KiB；此后会等待的 send {'没有返回' if seen.blocking_stuck else '返回了'}。"
-    if seen.writable:
-        return confirmed(en + "select called the connection writable all the same.", zh + "而 select 仍说该连接可写。")
+    if not seen.blocking_stuck:
+        return confirmed(
+            en + "A send on a connection that select called writable came back.",
+            zh + "在 select 说可写的连接上，send 返回了。",
+        )
+    offered = ("called", "可写") if seen.offered else ("did not call", "不可写")
     return refined(
         en
-        + "What counts is not how large an answer is, but whether the other side takes it: one who does not read stops whoever waits for him. "
-        "The list to write tells when there is room (there was none); what is left over has to be kept, which the notes' server does not do.",
+        + f"The list alone does not help: select {offered[0]} a connection writable, and a send that waits did not come back while the "
+        "client did not read; everybody else would have stood still. What counts is not the size but whether the other side takes it: the "
+        "socket must not wait, and what was not taken has to be kept for the next turn. The notes' server does neither.",
         zh
-        + "关键不在应答多大，而在对方是否来取：不读的人会让等他的人停住。写列表告诉我们何时有空位（此时没有）；没发完的要留着，笔记里的服务端没有做。",
+        + f"只有写列表是不够的：select 说某个连接{offered[1]}，客户端不读时，会等待的 send 仍没有返回，其他人都得跟着停。"
+        "关键不在应答多大，而在对方是否来取：套接字要设成不等待，没发完的要留到下一轮。笔记里的服务端两样都没有做。",
     )
 
 
 def _n135(data: Data) -> Ruling:
-    done, told = data.completion, data.signalled
+    done, told, aio = data.completion, data.signalled, data.posix_aio
+    if aio.filled and aio.signals and not aio.threads:
+        return confirmed(
+            "aio_read returned at once, and when the signal came the kernel had filled the buffer.",
+            "aio_read 立即返回；信号到来时，内核已填好缓冲区。",
+        )
+    by_thread = _by_thread(aio)
     if done.why_not is not None:
         return refined(
             f"io_uring could not be tried here ({done.why_not}). The signal of O_ASYNC came with {told.unread} bytes still to be read: it tells that "
-            "there is something, not that it has been read.",
-            f"这里无法试 io_uring（{done.why_not}）。O_ASYNC 的信号到来时还有 {told.unread} 字节未读：它只说有数据，并不是已经读好。",
+            f"there is something, not that it has been read.{by_thread.en}",
+            f"这里无法试 io_uring（{done.why_not}）。O_ASYNC 的信号到来时还有 {told.unread} 字节未读：它只说有数据，并不是已经读好。{by_thread.zh}",
             depends_on=Text("a kernel that lets us use io_uring", "内核是否允许使用 io_uring"),
         )
     if not done.filled:
@@ -242,9 +264,19 @@ def _n135(data: Data) -> Ruling:
     return refined(
         evidence[0]
         + f"But no signal came: an entry in a queue tells of it. Where a signal does come (O_ASYNC: {told.signals}), {told.unread} bytes "
-        "still had to be read.",
+        f"still had to be read.{by_thread.en}",
         evidence[1]
-        + f"但没有信号，通知是队列里的一项。真有信号的做法（O_ASYNC，{told.signals} 个）里，还有 {told.unread} 字节要自己读。",
+        + f"但没有信号，通知是队列里的一项。真有信号的做法（O_ASYNC，{told.signals} 个）里，还有 {told.unread} 字节要自己读。{by_thread.zh}",
+    )
+
+
+def _by_thread(aio: PosixAio) -> Text:
+    """Who reads where a signal tells of the end."""
+    if not (aio.filled and aio.signals):
+        return Text("", "")
+    return Text(
+        f" With aio_read of the C library a signal does tell of the end, but not the kernel: {aio.threads} thread of the library waited and read.",
+        f"C 库的 aio_read 倒是用信号告知完成，但等待和读取的不是内核，而是库的 {aio.threads} 个线程。",
     )
 
 

@@ -7,9 +7,11 @@ import socket
 import struct
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Final, Literal, get_args
 
-from holdfast.lab import measure
+from holdfast.lab import measure, serving
+from holdfast.lab.case import PROGRAM_KINDS
 from holdfast.lab.cases import find
 from holdfast.lab.cases.io_models.data import Manner, Meeting
 from holdfast.lab.workbench import Lab, Running
@@ -21,17 +23,28 @@ ANSWER_S: Final = 0.5
 _SETTLE_S: Final = 0.05
 _LOOK_S: Final = 0.2
 _FLOOD_BYTES: Final = 16 << 20
+_LENGTH_BYTES: Final = 1500
+"""More than the servers read at once (1 024), so that it takes them two turns."""
 
 
 def meetings(lab: Lab) -> tuple[Meeting, ...]:
     """Every server of the notes with every manner, as it is and repaired."""
-    kinds = ((server, kind) for server in STEMS for kind in ("as-in-the-notes", "repaired"))
+    kinds = [
+        (server, kind)
+        for server in STEMS
+        for kind in PROGRAM_KINDS
+        if _program(lab, server, kind).exists() and (server != "gevent" or serving.available("gevent") is None)
+    ]
     return tuple(_meet(lab, server, kind, manner) for server, kind in kinds for manner in MANNERS)
 
 
-def _meet(lab: Lab, server: Server, kind: str, manner: Manner) -> Meeting:
+def _program(lab: Lab, server: Server, kind: str) -> Path:
     owner = find("coroutines") if server == "gevent" else lab.case
-    running = Running([str(owner.program(STEMS[server], kind)), "0"], lab.folder, lab.pace, {})
+    return owner.program(STEMS[server], kind)
+
+
+def _meet(lab: Lab, server: Server, kind: str, manner: Manner) -> Meeting:
+    running = Running([str(_program(lab, server, kind)), "0"], lab.folder, lab.pace, {})
     try:
         port = _port(running)
         before = _descriptors(running.pid)
@@ -73,11 +86,17 @@ def _behave(manner: Manner, port: int) -> socket.socket | None:
     client = socket.create_connection(("127.0.0.1", port), ANSWER_S)
     if manner == "silent":
         return client
-    client.sendall(b"hello")
+    words = b"x" * _LENGTH_BYTES if manner == "at length" else b"hello"
+    client.sendall(words)
     try:
-        client.recv(1024)
+        left = len(words)
+        while left and (data := client.recv(left)):
+            left -= len(data)
     except TimeoutError:
         return client
+    except ConnectionError:  # it has ended itself
+        client.close()
+        return None
     if manner == "polite":
         return client
     if manner == "never reads":

@@ -7,6 +7,8 @@ import resource
 from holdfast.lab import serving
 from holdfast.lab.cases.io_models import contest, manners, waiting
 from holdfast.lab.cases.io_models.data import Data
+from holdfast.lab.cases.io_models.posix_aio import posix_aio
+from holdfast.lab.text import Text
 from holdfast.lab.workbench import Lab
 
 
@@ -16,9 +18,11 @@ def observe(lab: Lab) -> Data:
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     missing = {model: why for model in serving.MODELS if (why := serving.available(model))}
     models = tuple(model for model in serving.MODELS if model not in missing)
+    for model in missing:
+        lab.lacks(model, Text("its servers were not tried", "没有试它的服务端"))
     waits = waiting.waits((10, 100, 400))
     blocking, sending = waiting.blocking(), waiting.sending()
-    completion, signalled = waiting.completion(), waiting.signalled()
+    completion, aio, signalled = waiting.completion(), posix_aio(), waiting.signalled()
     resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
     lab.say("the notes' servers and their clients")
     met = manners.meetings(lab)
@@ -40,6 +44,7 @@ def observe(lab: Lab) -> Data:
         blocking=blocking,
         sending=sending,
         completion=completion,
+        posix_aio=aio,
         signalled=signalled,
         descriptors=hard,
         asking_cpu=max(asking, default=0.0),

@@ -141,14 +141,16 @@ def sending() -> Sending:
         here.setblocking(False)
         taken = here.send(b"x" * _LARGE)
         writable = bool(select.select([], [here], [], 0)[1])
-        here.setblocking(True)
+    here, there = socket.socketpair()
+    with here, there:
+        offered = bool(select.select([], [here], [], 0)[1])
         sender = threading.Thread(target=_send_all, args=(here,), daemon=True)
         sender.start()
         sender.join(0.3)
         stuck = sender.is_alive()
         there.close()  # ends the wait
         sender.join()
-    return Sending(_LARGE, taken, stuck, writable)
+    return Sending(_LARGE, taken, writable, offered, stuck)
 
 
 def _send_all(end: socket.socket) -> None:
