@@ -101,8 +101,8 @@ CASE = Case(
             "p36",
             Text("A server that asks all the time", "不断询问的服务端"),
             Text(
-                "its connections wait though the listener does not; an answer may be cut short; nothing is ever closed",
-                "监听套接字不等待，连接却会等待；应答可能只发出一部分；连接从不关闭",
+                "its connections wait though the listener does not; an answer may be cut short; closing is left to the interpreter",
+                "监听套接字不等待，连接却会等待；应答可能只发出一部分；关闭连接全靠解释器回收",
             ),
         ),
         Program((37, 39), "p37", Text("The client of both servers", "两个服务端共用的客户端")),

@@ -22,7 +22,8 @@ LIGHT: Final = ("epoll", "asyncio", "uvloop", "gevent", "io_uring")
 MIXED: Final = ("threads", "polling", "select", *LIGHT)
 MOST_PROCESSES: Final = 1000
 MOST_THREADS: Final = 5000
-_IDLE_S: Final = 0.2
+_REPEATED: Final = 1000
+"""With more connections than that one round has to do: to connect takes longer than to measure."""
 
 
 class Try(NamedTuple):
@@ -63,12 +64,14 @@ def most(model: str, *, quick: bool) -> int:
 
 def cell(lab: Lab, trial: Try) -> Cell:
     """The middle one of several rounds."""
-    rounds = sorted((_round(lab, trial) for _ in range(lab.pick(quick=1, full=3))), key=lambda each: each.per_s)
+    count = lab.pick(quick=1, full=3) if trial.connections <= _REPEATED else 1
+    rounds = sorted((_round(lab, trial) for _ in range(count)), key=lambda each: each.per_s)
     return replace(rounds[len(rounds) // 2], low_per_s=rounds[0].per_s, high_per_s=rounds[-1].per_s, rounds=len(rounds))
 
 
 def _round(lab: Lab, trial: Try) -> Cell:
     """Start the server, load it, look at it, end it."""
+    idle_s = lab.pick(quick=0.1, full=0.5)
     patient = trial.model not in ("blocking", "pool") and not (trial.model == "select" and trial.connections > 1000)
     order = Order(
         port=0,
@@ -82,7 +85,7 @@ def _round(lab: Lab, trial: Try) -> Cell:
         with LoadProcess(replace(order, port=port)) as load:
             ready = load.ready()
             connected = measure.usage(pid)
-            time.sleep(_IDLE_S)
+            time.sleep(idle_s)
             idle = measure.usage(pid)
             outcome = load.run()
             after = measure.usage(pid)
@@ -101,7 +104,7 @@ def _round(lab: Lab, trial: Try) -> Cell:
         wrong=outcome.wrong,
         lost=outcome.lost,
         cpu_us=(after.cpu_s - idle.cpu_s) / answers * 1e6,
-        idle_cpu=(idle.cpu_s - connected.cpu_s) / _IDLE_S,
+        idle_cpu=(idle.cpu_s - connected.cpu_s) / idle_s,
         memory_bytes=max(0.0, (connected.pss_bytes - before.pss_bytes) / max(1, ready.served)),
         voluntary=max(0, after.voluntary - idle.voluntary) / answers,
         involuntary=max(0, after.involuntary - idle.involuntary) / answers,
