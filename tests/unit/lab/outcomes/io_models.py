@@ -16,6 +16,7 @@ from holdfast.lab.cases.io_models.data import (
     PosixAio,
     Sending,
     Signalled,
+    Turn,
     Wait,
 )
 from tests.unit.lab.outcomes.table import Outcomes
@@ -88,6 +89,7 @@ TRUE = Data(
     missing={"io_uring": "liburing is not installed"},
     cells=(cell("threads", 1), cell("threads", 100), cell("epoll", 1), cell("epoll", 100), cell("select", 100)),
     floor=cell("floor", 100, per_s=60_000.0),
+    turns=(Turn("threads", 0.0, 0.001, 0.1), Turn("epoll", 0.0, 0.001, 0.1)),
     meetings=meetings("non-blocking", silent=STOPS, polite=STOPS),
     waits=waits(20, 20, 1, 30),
     blocking=Blocking(True, 1e-5, "BlockingIOError", True, 38, 1e-5, 1, 0, 9),

@@ -45,6 +45,15 @@ class Cell(msgspec.Struct, frozen=True):
     rounds: int = 1
 
 
+class Turn(msgspec.Struct, frozen=True):
+    """One of some clients that came at once, asked one thing and stayed: in seconds since the first one came."""
+
+    model: str
+    came_s: float
+    answered_s: float
+    left_s: float
+
+
 Manner = Literal["polite", "at length", "silent", "leaves", "resets", "never reads"]
 
 
@@ -156,6 +165,8 @@ class Data(msgspec.Struct, frozen=True):
     cells: tuple[Cell, ...]
     floor: Cell
     """A server without the protocol, that sends answers which were made before."""
+    turns: tuple[Turn, ...]
+    """In the order of the answers."""
     meetings: tuple[Meeting, ...]
     waits: tuple[Wait, ...]
     blocking: Blocking

@@ -5,7 +5,7 @@ from __future__ import annotations
 import resource
 
 from holdfast.lab import serving
-from holdfast.lab.cases.io_models import contest, manners, waiting
+from holdfast.lab.cases.io_models import contest, manners, turns, waiting
 from holdfast.lab.cases.io_models.data import Data
 from holdfast.lab.cases.io_models.posix_aio import posix_aio
 from holdfast.lab.text import Text
@@ -26,6 +26,7 @@ def observe(lab: Lab) -> Data:
     resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
     lab.say("the notes' servers and their clients")
     met = manners.meetings(lab)
+    in_turn = turns.turns()
     lab.say("servers under load")
     floor = contest.cell(lab, contest.Try(contest.FLOOR, 100, 100))
     cells = []
@@ -39,6 +40,7 @@ def observe(lab: Lab) -> Data:
         missing=missing,
         cells=tuple(cells),
         floor=floor,
+        turns=in_turn,
         meetings=met,
         waits=waits,
         blocking=blocking,

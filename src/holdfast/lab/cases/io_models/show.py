@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from holdfast.lab.blocks import Block, Plot, Remark, Series, Spread, Table, once
+from holdfast.lab.blocks import Block, Lane, Mark, Plot, Remark, Series, Span, Spread, Table, Timeline, once
 from holdfast.lab.cases.io_models.data import Cell, Data
 from holdfast.lab.cases.io_models.judge import BUSY, KINDS
 from holdfast.lab.text import Text, same
@@ -53,6 +53,7 @@ def blocks(data: Data) -> Sequence[Block]:
     crowds = [each for each in data.cells if each.active != each.connections and _whole(each)]
     connections = Text("connections, all asking", "连接数，全部在请求")
     return (
+        _turns(data),
         _curves(
             Text("Answers a second", "每秒应答数"),
             connections,
@@ -93,6 +94,27 @@ def blocks(data: Data) -> Sequence[Block]:
                 f"底线是一个不看内容就应答的 Python epoll 服务端：每秒 {data.floor.per_s:,.0f} 个请求，每个用 {data.floor.cpu_us:.0f} 微秒 CPU。"
                 "其余服务端多出来的是协议和模型的开销。服务端与负载发生器共用这些核。",
             )
+        ),
+    )
+
+
+def _turns(data: Data) -> Timeline:
+    """Who waits for whom."""
+    numbers = {model: iter(range(1, len(data.turns) + 1)) for model in data.models}
+    return Timeline(
+        Text(
+            "Four clients come at once, ask one thing and stay for a while", "四个客户端同时到来，各问一句，再待一会儿"
+        ),
+        tuple(
+            Lane(
+                f"{turn.model} {next(numbers[turn.model])}",
+                (
+                    Span(turn.came_s, turn.answered_s, kind="wait"),
+                    Span(turn.answered_s, turn.left_s, kind="hold"),
+                ),
+                (Mark(turn.answered_s, ""),),
+            )
+            for turn in data.turns
         ),
     )
 
