@@ -55,7 +55,9 @@ ENDINGS = (
     Ending("greenlet, another one joined", began=True, finished=False),
     Ending("thread", began=True, finished=True),
 )
-SERVED = Served(
+ROOMY = Served(
+    backlog=1024,
+    overflows=0,
     clients=500,
     answered=500,
     first_s=0.1,
@@ -68,8 +70,9 @@ SERVED = Served(
     lines=(Line(0.1, "THREAD-1 (CHAT) IS ON THE LINE"),),
     curve=((0.1, 1), (1.0, 500)),
 )
+SERVED = replace(ROOMY, backlog=5, overflows=1500, answered=404, all_s=None)
 FAMILY = Family(greenlets=100, pids=1, threads=1, children=0)
-TRUE = Data(6, (TURNS, *SWITCHED), COSTS, STOPS, PATCHED, ENDINGS, FAMILY, SERVED)
+TRUE = Data(6, (TURNS, *SWITCHED), COSTS, STOPS, PATCHED, ENDINGS, FAMILY, SERVED, ROOMY)
 BARE = replace(
     TRUE,
     worked=(TURNS, SWITCHED[0]),
@@ -78,6 +81,7 @@ BARE = replace(
     endings=ENDINGS[3:],
     family=None,
     served=None,
+    roomy=None,
 )
 """Without gevent."""
 
@@ -106,10 +110,10 @@ OUTCOMES: Outcomes = {
         (replace(TRUE, patched=replace(PATCHED, replaced=(("time", 0),), same_code=False)), "confirmed"),
     ],
     "n122": [
-        (TRUE, "confirmed"),
+        (TRUE, "refined"),
         (BARE, "refined"),
-        (replace(TRUE, served=replace(SERVED, answered=480, all_s=None)), "refined"),
-        (replace(TRUE, served=replace(SERVED, threads=501)), "refined"),
+        (replace(TRUE, served=ROOMY), "confirmed"),
+        (replace(TRUE, served=replace(ROOMY, threads=501)), "refined"),
         (replace(TRUE, served=replace(SERVED, wrong=3)), "refuted"),
     ],
     "n123": [

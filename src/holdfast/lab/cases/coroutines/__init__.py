@@ -44,7 +44,9 @@ CASE = Case(
     },
     words=("coroutine", "coroutines", "协程", "gevent", "greenlet", "asyncio", "monkey patch", "context switch", "切换"),
     programs=(
-        Program((34,), "p34", Text("A server with a greenlet for each client", "每个客户端一个协程的服务端")),
+        Program((34,), "p34", Text("A server with a greenlet for each client", "每个客户端一个协程的服务端"),
+                Text("Only five may wait to be accepted; hundreds that come at once are turned away, and try again seconds later.",
+                     "等待接入的队列只有五个位置；几百个同时来，多数被回绝，几秒后才再试。")),
         Program((35,), "p35", Text("Five hundred client threads", "五百个客户端线程")),
     ),
     reading=(

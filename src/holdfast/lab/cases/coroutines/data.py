@@ -87,15 +87,19 @@ class Family(msgspec.Struct, frozen=True):
 
 
 class Served(msgspec.Struct, frozen=True):
-    """The notes' server and its five hundred clients."""
+    """A server of greenlets and the notes' five hundred clients."""
 
+    backlog: int
+    """Connections that may wait until the server accepts them."""
+    overflows: int
+    """How often the kernel has turned somebody away since no more may wait (ListenOverflows)."""
     clients: int
     answered: int
     """Clients that have had an answer."""
     first_s: float
     """From the start of the client program to its first answer."""
     all_s: float | None
-    """Until the last client had its first answer; None: not all had one."""
+    """Until the last client had its first answer; None: not all had one by the end."""
     answers: int
     wrong: int
     """Lines that hold something else than what clients had said, in capital letters."""
@@ -120,3 +124,6 @@ class Data(msgspec.Struct, frozen=True):
     endings: tuple[Ending, ...]
     family: Family | None
     served: Served | None
+    """As in the notes."""
+    roomy: Served | None
+    """By a server with a longer queue."""

@@ -165,27 +165,28 @@ def _n121(data: Data) -> Ruling:
 
 
 def _n122(data: Data) -> Ruling:
-    served = data.served
-    if served is None:
+    served, roomy = data.served, data.roomy
+    if served is None or roomy is None:
         return refined(
             "Not tried: gevent is not installed. The case io-models has servers of other makes.",
             "没有试：未装 gevent。io-models 一例里有用别的办法写的服务端。",
             depends_on=Text("gevent", "gevent"),
         )
-    alone = (served.threads, served.processes) == (1, 1)
-    en = (
-        f"{served.answered} of {served.clients} clients were answered, {served.answers} answers in {served.seconds:.1f} s, {served.wrong} wrong; "
-        f"the server was {served.processes} process with {served.threads} thread{'s' if served.threads != 1 else ''}."
+    en = f"One process with {served.threads} thread{'s' if served.threads != 1 else ''} gave {served.answers} answers, {served.wrong} of them wrong, "
+    zh = f"{served.processes} 个进程、{served.threads} 个线程共回答 {served.answers} 次，错 {served.wrong} 次；"
+    en += f"and {served.answered} of {served.clients} clients were answered within {served.seconds:.1f} s. "
+    zh += f"{served.seconds:.1f} 秒内 {served.clients} 个客户端中有 {served.answered} 个得到回答。"
+    if not served.answered or served.wrong or roomy.wrong:
+        return refuted(en.strip(), zh)
+    if served.answered == served.clients and not served.overflows and (served.threads, served.processes) == (1, 1):
+        return confirmed(en.strip(), zh)
+    return refined(
+        f"{en}What holds up the others is not the greenlets: only {served.backlog} may wait for `accept`, {served.overflows} times the kernel "
+        f"turned somebody away, and who is turned away tries again after a second and more. With room for {roomy.backlog} that "
+        f"happened {roomy.overflows} times, and {roomy.answered} were answered within {roomy.all_s or roomy.seconds:.1f} s.",
+        f"{zh}拖住别人的不是协程：等 `accept` 的最多 {served.backlog} 个，内核回绝了 {served.overflows} 次，被回绝的要过一秒以上才再试。"
+        f"队列放宽到 {roomy.backlog} 时回绝 {roomy.overflows} 次，{roomy.all_s or roomy.seconds:.1f} 秒内 {roomy.answered} 个都得到回答。",
     )
-    zh = (
-        f"{served.clients} 个客户端中有 {served.answered} 个得到回答，{served.seconds:.1f} 秒内共 {served.answers} 次，错 {served.wrong} 次；"
-        f"服务端是 {served.processes} 个进程、{served.threads} 个线程。"
-    )
-    if served.answered == 0 or served.wrong:
-        return refuted(en, zh)
-    if served.answered < served.clients or not alone:
-        return refined(en, zh)
-    return confirmed(en, zh)
 
 
 def _n123(data: Data) -> Ruling:

@@ -13,6 +13,7 @@ import msgspec
 
 from holdfast.lab.cases.coroutines import stopping
 from holdfast.lab.cases.coroutines.data import Cost, Data, Ending, Family, Served, Stop, Worked
+from holdfast.lab.kernel_tables import counters
 from holdfast.lab.measure import usage
 from holdfast.lab.seen import Line
 from holdfast.lab.text import Text
@@ -22,6 +23,8 @@ T = TypeVar("T")
 
 TASKS = 6
 CLIENTS = 500
+BACKLOG = 5
+ROOMY_BACKLOG = 1024
 PATIENCE_S = 15.0
 ANSWER: Final = re.compile(r"(THREAD-\d+)(?: \(CHAT\))? IS ON THE LINE")
 """One line may hold several or none: `print` writes the text and its end apart, and another thread comes in between."""
@@ -59,7 +62,8 @@ def observe(lab: Lab) -> Data:
         patched=patched,
         endings=tuple(endings),
         family=_told(lab, Family, "ending.py", "family") if has_gevent else None,
-        served=_serve(lab) if has_gevent else None,
+        served=_serve(lab, "as-in-the-notes", BACKLOG, lab.pick(quick=2.5, full=8.0)) if has_gevent else None,
+        roomy=_serve(lab, "repaired", ROOMY_BACKLOG, PATIENCE_S) if has_gevent else None,
     )
 
 
@@ -81,22 +85,24 @@ def _ending(lab: Lab, what: Any, name: str) -> Ending:
     return Ending(what, "began" in out, "finished" in out)
 
 
-def _serve(lab: Lab) -> Served:
-    """The server, then the clients, until all have had an answer and some time has passed."""
-    with lab.started("p34", "as-in-the-notes", "0") as server:
+def _serve(lab: Lab, kind: str, backlog: int, limit_s: float) -> Served:
+    """The server, then the clients, until all have had an answer or the time is over."""
+    with lab.started("p34", kind, "0") as server:
         port = server.await_line("port").text.rpartition(" ")[2]
+        before = counters()["ListenOverflows"]
         with lab.started("p35", "as-in-the-notes", port) as clients:
-            until = time.monotonic() + PATIENCE_S
-            enough = time.monotonic() + lab.pick(quick=1.0, full=5.0)
+            until = time.monotonic() + limit_s
             names: dict[str, float] = {}
             seen = 0
-            while time.monotonic() < enough or (len(names) < CLIENTS and time.monotonic() < until):
-                time.sleep(0.2)
+            while len(names) < CLIENTS and time.monotonic() < until:
+                time.sleep(0.1)
                 seen += _note(names, clients.lines()[seen:])
             used = usage(server.pid)
         lines = clients.lines()
     firsts = sorted(names.values())
     return Served(
+        backlog=backlog,
+        overflows=counters()["ListenOverflows"] - before,
         clients=CLIENTS,
         answered=len(names),
         first_s=firsts[0] if firsts else 0.0,

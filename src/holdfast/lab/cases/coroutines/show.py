@@ -112,19 +112,41 @@ def blocks(data: Data) -> Sequence[Block]:
             )
         )
     if data.served is not None:
+        servers = [each for each in (data.served, data.roomy) if each is not None]
         found += [
             Plot(
                 Text("Clients that have had an answer", "已得到回答的客户端"),
                 Text("s since the clients' start", "客户端启动后的秒数"),
                 Text("clients", "客户端数"),
-                (
+                tuple(
                     Series(
-                        "gevent",
-                        tuple(at for at, _ in data.served.curve),
-                        tuple(float(n) for _, n in data.served.curve),
-                    ),
+                        f"backlog {each.backlog}",
+                        tuple(at for at, _ in each.curve),
+                        tuple(float(n) for _, n in each.curve),
+                    )
+                    for each in servers
                 ),
                 kind="steps",
+            ),
+            Table(
+                Text("A server of greenlets, five hundred clients", "协程服务端，五百个客户端"),
+                (
+                    Text("backlog", "队列"),
+                    Text("answered", "得到回答"),
+                    Text("within", "用时"),
+                    Text("turned away", "回绝次数"),
+                    Text("server's threads", "服务端线程"),
+                ),
+                tuple(
+                    (
+                        same(each.backlog),
+                        same(f"{each.answered}/{each.clients}"),
+                        same(f"{each.all_s or each.seconds:.1f} s"),
+                        same(each.overflows),
+                        same(each.threads),
+                    )
+                    for each in servers
+                ),
             ),
             Listing(
                 Text("What the clients print first", "客户端最先打印的"),
