@@ -29,6 +29,7 @@ from holdfast.lab.text import Text, same
 from holdfast.lab.verdicts import Claim, Ruling, confirmed, definition, refined, refuted
 
 HOSTILE = "<script>alert('1')</script> & \"quotes\" `code <b>`"
+LONG = "`http://127.0.0.1:40000/" + "a-name-without-an-end" * 5 + "`"
 
 
 class Nothing(msgspec.Struct, frozen=True):
@@ -48,7 +49,7 @@ class Specimen(Case, frozen=True):
     def judges(self) -> Mapping[str, Callable[[object], Ruling]]:
         return {
             "n001": lambda _: confirmed("9 of 9 did.", "9 个里有 9 个。", depends_on=Text("Linux", "Linux")),
-            "n002": lambda _: refined("4 of 9 did.", "9 个里有 4 个。"),
+            "n002": lambda _: refined(f"4 of 9 did. {LONG}", f"9 个里有 4 个。{LONG}"),
             "n003": lambda _: refuted(f"None did: {HOSTILE}", "一个也没有。"),
             "n004": lambda _: definition("It is a name.", "只是一个名字。"),
         }

@@ -99,7 +99,7 @@ svg.drawing { display: block; width: 100%; height: auto; }
 .wide { display: block; } .narrow { display: none; }
 pre { margin: 0; padding: .8rem 1rem; background: var(--raised); border-radius: 10px; overflow: auto; max-height: 26rem; line-height: 1.45; tab-size: 4; }
 details { margin: .5rem 0; } summary { cursor: pointer; color: var(--link); padding: .2rem 0; } figure details { font-size: .92rem; } figure details .scroll { max-height: 22rem; overflow: auto; }
-.rulings { list-style: none; padding: 0; margin: 0; display: grid; gap: .8rem; }
+.rulings { list-style: none; padding: 0; margin: 0; display: grid; grid-template-columns: minmax(0, 1fr); gap: .8rem; }
 .rulings li { border-left: 5px solid var(--of); padding: .25rem 0 .25rem 1rem; }
 .rulings p { margin: .3rem 0 0; } .rulings .claim { color: var(--soft); font-size: .93rem; } .rulings .hangs { font-size: .9rem; color: var(--soft); }
 :target { box-shadow: 0 0 0 3px var(--link); border-radius: 8px; } h2:target, #top:target, #main:target { box-shadow: none; }
