@@ -22,7 +22,7 @@ LIGHT: Final = ("epoll", "asyncio", "uvloop", "gevent", "io_uring")
 MIXED: Final = ("threads", "polling", "select", *LIGHT)
 MOST_PROCESSES: Final = 1000
 MOST_THREADS: Final = 5000
-_REPEATED: Final = 1000
+_REPEATED: Final = 500
 """With more connections than that one round has to do: to connect takes longer than to measure."""
 
 

@@ -11,8 +11,8 @@ from holdfast.lab.verdicts import Ruling, confirmed, refined, refuted
 
 GROWS: Final = 4.0
 """So many times dearer with forty times the connections: it goes through all of them."""
-BUSY: Final = 0.25
-"""Part of a core; a server that waits needs none, one that asks gets what others leave."""
+BUSY: Final = 0.15
+"""Part of a core: a server that waits needs none; one that asks takes whatever the others on this machine leave."""
 
 KINDS: Final[Mapping[str, Text]] = {
     "polite": Text("says one thing and stays", "说一句就待着"),
