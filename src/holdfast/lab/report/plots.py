@@ -125,15 +125,15 @@ def _legend_rows(block: Plot, width: int) -> int:
 def _curves(axes: Axes, block: Plot, language: Language) -> None:
     for place, series in enumerate(block.series):
         color = _STANDS_FOR[f"s{place % svg.SERIES}"]
-        width = max(1.4, 2.8 - 0.6 * place)  # so that one is seen that lies below another
+        width = 2.8 - 0.5 * place if 1 < len(block.series) <= 4 else 1.8  # so that one below another is seen
         axes.plot(
             series.x,
             series.y,
             label=series.name,
             color=color,
-            linewidth=width if len(block.series) > 1 else 1.8,
+            linewidth=width,
             markersize=3 + width,
-            linestyle=_STYLES[place % len(_STYLES)],
+            linestyle=_STYLES[(place + place // len(_STYLES)) % len(_STYLES)],
             marker=_MARKERS[place % len(_MARKERS)] if len(series.x) <= 40 else None,
             drawstyle="steps-post" if block.kind == "steps" else "default",
         )
