@@ -6,9 +6,11 @@ case.
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -22,6 +24,8 @@ ECHO: Final = Status()
 BACKLOG: Final = 4096
 """Asked for; the kernel gives at most net.core.somaxconn."""
 READ_BYTES: Final = 65536
+_NOT_NOW: Final = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.ECONNABORTED)
+_NOT_NOW_S: Final = 0.02
 _LEAST_WAIT_S: Final = 0.001
 _LONGEST_WAIT_S: Final = 3600.0
 
@@ -36,6 +40,19 @@ def echo_upper(request: AnyRequest, body: bytes) -> Reply | Failure:
 def listener(port: int = 0, backlog: int = BACKLOG) -> socket.socket:
     """A listening socket of the loopback; port 0: any free one."""
     return socket.create_server(("127.0.0.1", port), backlog=backlog)
+
+
+def accepted(listener: socket.socket) -> Iterator[socket.socket]:
+    """Connections as they come, until the listener is closed; while no descriptor is left they wait in its queue."""
+    while True:
+        try:
+            conn, _ = listener.accept()
+        except OSError as error:
+            if error.errno not in _NOT_NOW:
+                raise
+            time.sleep(_NOT_NOW_S)
+        else:
+            yield conn
 
 
 def seconds_until(deadline: float | None) -> float:

@@ -10,6 +10,7 @@ import socket
 import gevent.socket
 from gevent.pool import Pool
 
+from holdfast.lab.measure import accepted
 from holdfast.lab.serve_threads import serve_one
 from holdfast.wire.endpoint import Handler
 
@@ -18,6 +19,5 @@ def serve(listener: socket.socket, handler: Handler) -> None:
     """Serve whoever comes, until the listener is closed."""
     greenlets = Pool()
     with gevent.socket.socket(fileno=listener.detach()) as waiting:
-        while True:
-            conn, _ = waiting.accept()
+        for conn in accepted(waiting):
             greenlets.spawn(serve_one, conn, handler)

@@ -6,6 +6,7 @@ import socket
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
+from holdfast.lab.measure import accepted
 from holdfast.lab.serve_threads import serve_one
 from holdfast.wire.endpoint import Handler
 
@@ -15,6 +16,5 @@ THREADS: Final = 64
 def serve(listener: socket.socket, handler: Handler) -> None:
     """Serve whoever comes, until the listener is closed."""
     free = ThreadPoolExecutor(THREADS, thread_name_prefix="serve")
-    while True:
-        conn, _ = listener.accept()
+    for conn in accepted(listener):
         free.submit(serve_one, conn, handler)

@@ -6,15 +6,17 @@ import socket
 import threading
 import time
 
-from holdfast.lab.measure import READ_BYTES, seconds_until
+from holdfast.lab.measure import READ_BYTES, accepted, seconds_until
 from holdfast.wire.endpoint import Endpoint, Handler
 
 
 def serve(listener: socket.socket, handler: Handler) -> None:
     """Serve whoever comes, until the listener is closed."""
-    while True:
-        conn, _ = listener.accept()
-        threading.Thread(target=serve_one, args=(conn, handler), daemon=True).start()
+    for conn in accepted(listener):
+        try:
+            threading.Thread(target=serve_one, args=(conn, handler), daemon=True).start()
+        except RuntimeError:  # as many threads as the system allows
+            conn.close()
 
 
 def serve_one(conn: socket.socket, handler: Handler) -> None:
