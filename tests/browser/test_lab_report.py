@@ -24,7 +24,7 @@ from tests.unit.lab.report_specimens import BLOCKS, Specimen, run, specimen
 
 CHROMIUM: Final = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 PHONE, DESK = 390, 1280
-LIMIT_S: Final = 60
+LIMIT_S: Final = 90
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed (Debian: apt-get install chromium)")
 pytest.importorskip("matplotlib", reason="plots need the extra holdfast[lab]")

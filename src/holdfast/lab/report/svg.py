@@ -25,8 +25,8 @@ _INK: Final = {"ink": ("#1c2128", "#e6e9ee"), "soft": ("#57606a", "#a3adb8"), "l
 _BARS: Final = {"work": ("#1a7f4b", "#4cc38a"), "wait": ("#8c959f", "#848d97"), "hold": ("#0a5fc2", "#6cb0ff"),
                 "dead": ("#c2272d", "#ff8b84")}  # fmt: skip
 _SERIES: Final = (("#0068a8", "#5bb8f5"), ("#c24e00", "#ff9d5c"), ("#00795a", "#3ccfa3"), ("#a23b79", "#ec94c6"),
-                  ("#7a6000", "#e5c445"), ("#5b4bc4", "#b3a7ff"), ("#5f6b76", "#b3bcc6"), ("#a8323e", "#ff9aa2"), ("#0e7c86", "#58d3de"), ("#8c4b1f", "#d9a27c"),
-                  ("#43681a", "#a9d16a"), ("#86198f", "#e08bf0"))  # fmt: skip
+                  ("#7a6000", "#e5c445"), ("#5b4bc4", "#b3a7ff"), ("#5f6b76", "#b3bcc6"), ("#a8323e", "#ff9aa2"),
+                  ("#0e7c86", "#58d3de"), ("#8c4b1f", "#d9a27c"), ("#43681a", "#a9d16a"), ("#86198f", "#e08bf0"))  # fmt: skip
 COLORS: Final = {**_INK, **_BARS, **{f"s{place}": pair for place, pair in enumerate(_SERIES)}}
 """By name: in the light and in the dark."""
 
