@@ -33,10 +33,10 @@ def answer(data: Data) -> Text:
     still = sum(stopped(stop) for stop in data.stops if not stop.gives_way)
     deaf = sum(not stop.gives_way for stop in data.stops)
     return Text(
-        f"Tasks that wait were done {waiting:.1f} times as fast, tasks that compute {computing:.2f} times. A switch inside "
+        f"With switching, tasks that wait were done {waiting:.1f} times as fast, tasks that compute {computing:.2f} times. A switch inside "
         f"the program cost {best.us.low:.2f} to {loop.us.low:.1f} µs, one by the kernel from {kernel.us.low:.1f} µs. "
         f"{still} of {deaf} calls that the loop did not know of brought everything to a stop.",
-        f"等待的任务快到 {waiting:.1f} 倍，计算的任务是 {computing:.2f} 倍。程序内部切换一次花 {best.us.low:.2f} 至 {loop.us.low:.1f} 微秒，"
+        f"切换之后，等待的任务速度是逐个做的 {waiting:.1f} 倍，计算的任务是 {computing:.2f} 倍。程序内部切换一次花 {best.us.low:.2f} 至 {loop.us.low:.1f} 微秒，"
         f"由内核切换至少 {kernel.us.low:.1f} 微秒。循环不知道的 {deaf} 次调用中，有 {still} 次让一切停下。",
     )
 
