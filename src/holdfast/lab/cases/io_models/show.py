@@ -83,6 +83,7 @@ def blocks(data: Data) -> Sequence[Block]:
         ),
         _table(Text("Few ask among many", "众多连接中少数在请求"), crowds),
         _table(Text("All of them ask", "全部在请求"), asking),
+        *_unequal(asking),
         _ends(data),
         _crossings(asking),
         _manners(data),
@@ -96,6 +97,30 @@ def blocks(data: Data) -> Sequence[Block]:
             )
         ),
     )
+
+
+def _unequal(cells: Iterable[Cell]) -> list[Remark]:
+    """Where half of the answers came far sooner than an equal share: the same few were served again and again."""
+    found = [cell for cell in cells if cell.active >= 100 and cell.per_s and cell.p50_ms < _share_ms(cell) / 10]
+    if not found:
+        return []
+    worst = min(found, key=lambda cell: cell.p50_ms / _share_ms(cell))
+    return [
+        Remark(
+            Text(
+                f"Not everybody gets an equal share. With {worst.model} and {worst.active} that ask, each would have an answer every "
+                f"{_share_ms(worst):.1f} ms; half of the answers came within {worst.p50_ms:.2f} ms, and one in a hundred after {worst.p99_ms:.0f} ms. "
+                "Who has something to read at once is served on, and the others wait.",
+                f"并非人人均等。{worst.model} 有 {worst.active} 个连接在请求，平分的话每个每 {_share_ms(worst):.1f} 毫秒得到一个应答；"
+                f"实际上一半应答在 {worst.p50_ms:.2f} 毫秒内到达，百分之一却等了 {worst.p99_ms:.0f} 毫秒以上：手头有数据的继续被服务，别人就得等着。",
+            )
+        )
+    ]
+
+
+def _share_ms(cell: Cell) -> float:
+    """How long one would wait if all were served in turn."""
+    return cell.active / cell.per_s * 1e3
 
 
 def _turns(data: Data) -> Timeline:
