@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from holdfast.errors import Refused
+from holdfast.errors import LocalProtocolError, Refused
 from holdfast.wire.events import Cancelled, HelloReceived, RequestReceived
 from holdfast.wire.limits import PROTOCOL_HIGHEST
 from holdfast.wire.link import Link
@@ -66,12 +66,16 @@ class Endpoint:
         """Take bytes of the peer (``b""``: no more will come); gives the bytes to send."""
         self._link.receive_data(data, now=now)
         while (event := self._link.next_event()) is not None:
-            if isinstance(event, HelloReceived):
-                self._link.welcome(self._welcome)
-            elif isinstance(event, RequestReceived):
-                self._answer(event)
-            elif isinstance(event, Cancelled):
-                self._forget(event.stream)
+            try:
+                if isinstance(event, HelloReceived):
+                    self._link.welcome(self._welcome)
+                elif isinstance(event, RequestReceived):
+                    self._answer(event)
+                elif isinstance(event, Cancelled):
+                    self._forget(event.stream)
+            except LocalProtocolError:  # a later frame of the same bytes was wrong: the link is closed and has said why
+                self._replies.clear()
+                self._unended.clear()
         return self._flush(now)
 
     def tick(self, now: float) -> bytes:

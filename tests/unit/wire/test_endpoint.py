@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from holdfast.errors import NotFound
 from holdfast.wire.endpoint import Endpoint, Reply
 from holdfast.wire.link import Answered, DataReceived, EndReceived, EventReceived, Failed, Link, LinkClosed, Welcomed
@@ -125,3 +127,20 @@ def test_either_side_closes() -> None:
     other = Talk()
     assert other.endpoint.feed(b"", 0.0) == b""
     assert other.endpoint.closed
+
+
+@pytest.mark.parametrize("wrong", [b"\xff" * 50, b"GET / HTTP/1.1\r\n\r\n"])
+def test_what_is_wrong_in_the_same_bytes_ends_the_connection_and_not_the_server(wrong: bytes) -> None:
+    greeting = Link(Role.CLIENT, now=0.0, hello=HELLO).data_to_send()
+    for first in (True, False):
+        endpoint = Endpoint(handler, 0.0)
+        client = Link(Role.CLIENT, now=0.0, hello=HELLO)
+        if first:
+            out = endpoint.feed(greeting + wrong, 0.0)
+        else:
+            client.receive_data(endpoint.feed(client.data_to_send(), 0.0), now=0.0)
+            client.request(Run(key="k", argc=1, credit=100), b"", reads={1: (0, 100), 2: (0, 100)})
+            out = endpoint.feed(client.data_to_send() + wrong, 0.0)
+        assert endpoint.closed
+        assert out
+        assert endpoint.feed(b"", 0.0) == b""
