@@ -129,7 +129,7 @@ def test_either_side_closes() -> None:
     assert other.endpoint.closed
 
 
-@pytest.mark.parametrize("wrong", [b"\xff" * 50, b"GET / HTTP/1.1\r\n\r\n"])
+@pytest.mark.parametrize("wrong", [b"\xff" * 50, b"GET / HTTP/1.1\r\nHost: example\r\n\r\n"])
 def test_what_is_wrong_in_the_same_bytes_ends_the_connection_and_not_the_server(wrong: bytes) -> None:
     greeting = Link(Role.CLIENT, now=0.0, hello=HELLO).data_to_send()
     for first in (True, False):
