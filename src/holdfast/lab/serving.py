@@ -55,7 +55,7 @@ def available(model: str) -> str | None:
     if needed is not None and find_spec(needed) is None:
         return f"{needed} is not installed (pip install 'holdfast[lab]')"
     if model == "io_uring":
-        from holdfast.lab.serve_io_uring import refused
+        from holdfast.lab.completions import refused
 
         return refused()
     return None
