@@ -7,7 +7,19 @@ from typing import Literal
 from msgspec.structs import replace
 
 from holdfast.lab.blocks import once
-from holdfast.lab.cases.coroutines.data import Cost, Data, Ending, Family, Means, Patched, Served, Stop, Worked
+from holdfast.lab.cases.coroutines.data import (
+    Burst,
+    Cost,
+    Data,
+    Ending,
+    Family,
+    Impolite,
+    Means,
+    Patched,
+    Served,
+    Stop,
+    Worked,
+)
 from holdfast.lab.seen import Line
 from tests.unit.lab.outcomes.table import Outcomes
 
@@ -56,23 +68,27 @@ ENDINGS = (
     Ending("thread", began=True, finished=True),
 )
 ROOMY = Served(
-    backlog=1024,
-    overflows=0,
+    kind="repaired",
     clients=500,
-    answered=500,
-    first_s=0.1,
-    all_s=1.0,
-    answers=9000,
+    rounds=3,
+    answers=1500,
     wrong=0,
-    seconds=2.0,
-    threads=1,
-    processes=1,
+    complete=500,
+    ended=True,
+    overflows=0,
+    seconds=0.5,
     lines=(Line(0.1, "THREAD-1 (CHAT) IS ON THE LINE"),),
-    curve=((0.1, 1), (1.0, 500)),
+    curve=((0.1, 1), (0.4, 500)),
 )
-SERVED = replace(ROOMY, backlog=5, overflows=1500, answered=404, all_s=None)
+SERVED = replace(ROOMY, kind="as-in-the-notes", answers=900, complete=300, ended=False, overflows=1500, seconds=2.0)
+ALL_IN = Burst("repaired", backlog=1024, knocked=500, let_in=500, answered=500, threads=1, processes=1)
+FEW_IN = replace(ALL_IN, kind="as-in-the-notes", backlog=5, let_in=6, answered=6)
 FAMILY = Family(greenlets=100, pids=1, threads=1, children=0)
-TRUE = Data(6, (TURNS, *SWITCHED), COSTS, STOPS, PATCHED, ENDINGS, FAMILY, SERVED, ROOMY)
+IMPOLITE = (
+    Impolite("as-in-the-notes", sent_bytes=1000, returned_bytes=900, vanished=10, escaped=10, serves=True),
+    Impolite("repaired", sent_bytes=1000, returned_bytes=1000, vanished=10, escaped=0, serves=True),
+)
+TRUE = Data(6, (TURNS, *SWITCHED), COSTS, STOPS, PATCHED, ENDINGS, FAMILY, (SERVED, ROOMY), (FEW_IN, ALL_IN), IMPOLITE)
 BARE = replace(
     TRUE,
     worked=(TURNS, SWITCHED[0]),
@@ -80,8 +96,9 @@ BARE = replace(
     patched=None,
     endings=ENDINGS[3:],
     family=None,
-    served=None,
-    roomy=None,
+    served=(),
+    bursts=(),
+    impolite=(),
 )
 """Without gevent."""
 
@@ -112,9 +129,12 @@ OUTCOMES: Outcomes = {
     "n122": [
         (TRUE, "refined"),
         (BARE, "refined"),
-        (replace(TRUE, served=ROOMY), "confirmed"),
-        (replace(TRUE, served=replace(ROOMY, threads=501)), "refined"),
-        (replace(TRUE, served=replace(SERVED, wrong=3)), "refuted"),
+        (replace(TRUE, bursts=(replace(ALL_IN, kind="as-in-the-notes"), ALL_IN)), "confirmed"),
+        (replace(TRUE, bursts=(replace(ALL_IN, kind="as-in-the-notes", threads=501), ALL_IN)), "refined"),
+        (replace(TRUE, served=(replace(SERVED, wrong=3), ROOMY)), "refuted"),
+        (replace(TRUE, served=(SERVED, replace(ROOMY, answers=1499, complete=499))), "refuted"),
+        (replace(TRUE, served=(SERVED, replace(ROOMY, answers=900, complete=300, ended=False))), "refined"),
+        (replace(TRUE, bursts=(FEW_IN, replace(ALL_IN, answered=499))), "refuted"),
     ],
     "n123": [
         (TRUE, "refuted"),

@@ -45,8 +45,8 @@ CASE = Case(
     words=("coroutine", "coroutines", "协程", "gevent", "greenlet", "asyncio", "monkey patch", "context switch", "切换"),
     programs=(
         Program((34,), "p34", Text("A server with a greenlet for each client", "每个客户端一个协程的服务端"),
-                Text("Only five may wait to be accepted; hundreds that come at once are turned away, and try again seconds later.",
-                     "等待接入的队列只有五个位置；几百个同时来，多数被回绝，几秒后才再试。")),
+                Text("Only five may wait to be accepted; `send` may send a part of the answer only; a broken pipe is not caught.",
+                     "等待接入的队列只有五个位置；`send` 可能只发出一部分；管道破裂的错误没有捕获。")),
         Program((35,), "p35", Text("Five hundred client threads", "五百个客户端线程")),
     ),
     reading=(

@@ -86,31 +86,61 @@ class Family(msgspec.Struct, frozen=True):
     """Processes below it."""
 
 
-class Served(msgspec.Struct, frozen=True):
-    """A server of greenlets and the notes' five hundred clients."""
+Kind = Literal["as-in-the-notes", "repaired"]
 
-    backlog: int
-    """Connections that may wait until the server accepts them."""
-    overflows: int
-    """How often the kernel has turned somebody away since no more may wait (ListenOverflows)."""
+
+class Served(msgspec.Struct, frozen=True):
+    """A server of greenlets and the notes' five hundred client threads, as they come."""
+
+    kind: Kind
     clients: int
-    answered: int
-    """Clients that have had an answer."""
-    first_s: float
-    """From the start of the client program to its first answer."""
-    all_s: float | None
-    """Until the last client had its first answer; None: not all had one by the end."""
+    rounds: int
+    """Lines that each says; it waits for the answer before the next."""
     answers: int
     wrong: int
     """Lines that hold something else than what clients had said, in capital letters."""
+    complete: int
+    """Clients that have had as many answers as they have said lines."""
+    ended: bool
+    """The client program came to its end by itself; else its time was over."""
+    overflows: int
+    """How often the kernel has turned somebody away since no more may wait (ListenOverflows)."""
     seconds: float
-    threads: int
-    processes: int
-    """Of the server, while all are connected."""
     lines: tuple[Line, ...]
     """The first ones."""
     curve: tuple[tuple[float, int], ...]
     """How many clients had been answered by when."""
+
+
+class Burst(msgspec.Struct, frozen=True):
+    """All knock at the same moment, while the server is held up for that moment."""
+
+    kind: Kind
+    backlog: int
+    """Connections that may wait until the server accepts them, as it has asked for."""
+    knocked: int
+    let_in: int
+    """Those that the kernel has connected meanwhile."""
+    answered: int
+    """Of these, who was answered rightly once the server went on, with all of them connected."""
+    threads: int
+    processes: int
+    """Of the server, while they are connected."""
+
+
+class Impolite(msgspec.Struct, frozen=True):
+    """A server and clients that do not read, or leave in the middle."""
+
+    kind: Kind
+    sent_bytes: int
+    """By somebody who reads only when nothing more can be sent."""
+    returned_bytes: int
+    vanished: int
+    """Clients that said that nothing more comes, and then reset the connection instead of reading."""
+    escaped: int
+    """Errors that the server did not catch: a greenlet died, with a traceback."""
+    serves: bool
+    """Whoever comes afterwards is answered."""
 
 
 class Data(msgspec.Struct, frozen=True):
@@ -123,7 +153,7 @@ class Data(msgspec.Struct, frozen=True):
     patched: Patched | None
     endings: tuple[Ending, ...]
     family: Family | None
-    served: Served | None
-    """As in the notes."""
-    roomy: Served | None
-    """By a server with a longer queue."""
+    served: tuple[Served, ...]
+    bursts: tuple[Burst, ...]
+    impolite: tuple[Impolite, ...]
+    """Each for the notes' server and for the repaired one."""

@@ -165,27 +165,33 @@ def _n121(data: Data) -> Ruling:
 
 
 def _n122(data: Data) -> Ruling:
-    served, roomy = data.served, data.roomy
-    if served is None or roomy is None:
+    if not data.served or not data.bursts:
         return refined(
             "Not tried: gevent is not installed. The case io-models has servers of other makes.",
             "没有试：未装 gevent。io-models 一例里有用别的办法写的服务端。",
             depends_on=Text("gevent", "gevent"),
         )
-    en = f"One process with {served.threads} thread{'s' if served.threads != 1 else ''} gave {served.answers} answers, {served.wrong} of them wrong, "
-    zh = f"{served.processes} 个进程、{served.threads} 个线程共回答 {served.answers} 次，错 {served.wrong} 次；"
-    en += f"and {served.answered} of {served.clients} clients were answered within {served.seconds:.1f} s. "
-    zh += f"{served.seconds:.1f} 秒内 {served.clients} 个客户端中有 {served.answered} 个得到回答。"
-    if not served.answered or served.wrong or roomy.wrong:
-        return refuted(en.strip(), zh)
-    if served.answered == served.clients and not served.overflows and (served.threads, served.processes) == (1, 1):
+    notes, repaired = data.bursts[0], data.bursts[-1]
+    answers, wrong = sum(each.answers for each in data.served), sum(each.wrong for each in data.served)
+    lacking = sum(each.clients - each.complete for each in data.served if each.kind == "repaired" and each.ended)
+    unanswered = sum(each.let_in - each.answered for each in data.bursts)
+    en = f"{answers} answers to client threads, {wrong} of them wrong. "
+    zh = f"客户端线程共收到 {answers} 个回答，错 {wrong} 个。"
+    if not answers or wrong or lacking or unanswered:
+        return refuted(
+            f"{en}{lacking} clients that came to their end lacked answers, and {unanswered} that were let in had none.",
+            f"{zh}跑完的客户端中有 {lacking} 个少了回答，连上的有 {unanswered} 个没得到回答。",
+        )
+    en += f"With {repaired.answered} connected at once, all were answered by {repaired.processes} process with {repaired.threads} thread. "
+    zh += f"{repaired.answered} 个同时连着，全由 {repaired.processes} 个进程、{repaired.threads} 个线程作答。"
+    if notes.answered == notes.knocked and (notes.threads, notes.processes) == (1, 1):
         return confirmed(en.strip(), zh)
     return refined(
-        f"{en}What holds up the others is not the greenlets: only {served.backlog} may wait for `accept`, {served.overflows} times the kernel "
-        f"turned somebody away, and who is turned away tries again after a second and more. With room for {roomy.backlog} that "
-        f"happened {roomy.overflows} times, and {roomy.answered} were answered within {roomy.all_s or roomy.seconds:.1f} s.",
-        f"{zh}拖住别人的不是协程：等 `accept` 的最多 {served.backlog} 个，内核回绝了 {served.overflows} 次，被回绝的要过一秒以上才再试。"
-        f"队列放宽到 {roomy.backlog} 时回绝 {roomy.overflows} 次，{roomy.all_s or roomy.seconds:.1f} 秒内 {roomy.answered} 个都得到回答。",
+        f"{en}But the notes' server lets only {notes.backlog} wait for `accept`: of {notes.knocked} that knocked while it was held up "
+        f"for a moment {notes.let_in} got in, and whom the kernel turns away tries again after a second and more; "
+        f"with room for {repaired.backlog} {repaired.let_in} got in.",
+        f"{zh}但笔记的服务端只让 {notes.backlog} 个等 `accept`：它停顿片刻时来了 {notes.knocked} 个，只进来 {notes.let_in} 个，"
+        f"被内核回绝的要过一秒以上才再试；队列放宽到 {repaired.backlog} 时进来 {repaired.let_in} 个。",
     )
 
 

@@ -21,6 +21,8 @@ ENDINGS = {
     "thread": Text("a thread, nobody waits", "线程，没人等"),
 }
 
+KINDS = {"as-in-the-notes": Text("as in the notes", "笔记原样"), "repaired": Text("repaired", "修正后")}
+
 
 def answer(data: Data) -> Text:
     """In short."""
@@ -47,8 +49,9 @@ def figures(data: Data) -> Mapping[str, Spread]:
     for each in data.worked:
         found[f"waiting: {each.means}"] = each.waiting_s
         found[f"computing: {each.means}"] = each.computing_s
-    if data.served is not None and data.served.seconds:
-        found["answers of the gevent server"] = once(data.served.answers / data.served.seconds, "/s")
+    for served in data.served:
+        if served.kind == "repaired":
+            found["answers of the repaired server"] = once(served.answers / served.seconds, "/s")
     return found
 
 
@@ -111,46 +114,88 @@ def blocks(data: Data) -> Sequence[Block]:
                 tuple((ENDINGS[each.what], _yes(each.began), _yes(each.finished)) for each in data.endings),
             )
         )
-    if data.served is not None:
-        servers = [each for each in (data.served, data.roomy) if each is not None]
+    if data.served:
         found += [
-            Plot(
-                Text("Clients that have had an answer", "已得到回答的客户端"),
-                Text("s since the clients' start", "客户端启动后的秒数"),
-                Text("clients", "客户端数"),
-                tuple(
-                    Series(
-                        f"backlog {each.backlog}",
-                        tuple(at for at, _ in each.curve),
-                        tuple(float(n) for _, n in each.curve),
-                    )
-                    for each in servers
-                ),
-                kind="steps",
-            ),
             Table(
-                Text("A server of greenlets, five hundred clients", "协程服务端，五百个客户端"),
+                Text("All knock while the server is held up for a moment", "服务端停顿片刻时，大家同时来连"),
                 (
+                    Text("server", "服务端"),
                     Text("backlog", "队列"),
+                    Text("knocked", "来了"),
+                    Text("let in", "进来"),
                     Text("answered", "得到回答"),
-                    Text("within", "用时"),
-                    Text("turned away", "回绝次数"),
                     Text("server's threads", "服务端线程"),
                 ),
                 tuple(
                     (
-                        same(each.backlog),
-                        same(f"{each.answered}/{each.clients}"),
-                        same(f"{each.all_s or each.seconds:.1f} s"),
-                        same(each.overflows),
-                        same(each.threads),
+                        KINDS[each.kind],
+                        *map(same, (each.backlog, each.knocked, each.let_in, each.answered, each.threads)),
                     )
-                    for each in servers
+                    for each in data.bursts
+                ),
+            ),
+            Plot(
+                Text("The notes' client threads: how many have had an answer", "笔记的客户端线程：已有多少得到回答"),
+                Text("s since the clients' start", "客户端启动后的秒数"),
+                Text("clients", "客户端数"),
+                tuple(
+                    Series(each.kind, tuple(at for at, _ in each.curve), tuple(float(n) for _, n in each.curve))
+                    for each in data.served
+                ),
+                kind="steps",
+            ),
+            Table(
+                Text("The same threads, each with a few lines to say", "同样这些线程，各说几句"),
+                (
+                    Text("server", "服务端"),
+                    Text("lines each", "每个几句"),
+                    Text("had all answers", "收齐回答"),
+                    Text("wrong", "错"),
+                    Text("turned away", "回绝次数"),
+                    Text("time", "用时"),
+                    Text("came to its end", "跑到了底"),
+                ),
+                tuple(
+                    (
+                        KINDS[each.kind],
+                        same(each.rounds),
+                        same(f"{each.complete}/{each.clients}"),
+                        same(each.wrong),
+                        same(each.overflows),
+                        same(f"{each.seconds:.1f} s"),
+                        _yes(each.ended),
+                    )
+                    for each in data.served
+                ),
+            ),
+            Table(
+                Text(
+                    "Clients that do not read, or leave in the middle of the answers",
+                    "不读回答的客户端，和中途离开的客户端",
+                ),
+                (
+                    Text("server", "服务端"),
+                    Text("sent", "发出"),
+                    Text("missing", "少回来"),
+                    Text("left", "中途离开"),
+                    Text("errors not caught", "没捕获的错误"),
+                    Text("serves on", "继续服务"),
+                ),
+                tuple(
+                    (
+                        KINDS[each.kind],
+                        same(f"{each.sent_bytes} B"),
+                        same(f"{each.sent_bytes - each.returned_bytes} B"),
+                        same(each.vanished),
+                        same(each.escaped),
+                        _yes(each.serves),
+                    )
+                    for each in data.impolite
                 ),
             ),
             Listing(
                 Text("What the clients print first", "客户端最先打印的"),
-                tuple(f"{line.at_s:6.2f} s  {line.text}" for line in data.served.lines),
+                tuple(f"{line.at_s:6.2f} s  {line.text}" for line in data.served[0].lines),
             ),
         ]
     return found

@@ -17,7 +17,7 @@ import msgspec
 from holdfast.lab.blocks import spread
 from holdfast.lab.cases.coroutines.data import Means, Worked
 
-WAIT_S = 0.03
+WAIT_S = 0.02
 STEPS = 10
 LOOPS = 3_000
 SHORT_ROUNDS = 6

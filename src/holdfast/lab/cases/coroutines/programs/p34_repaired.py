@@ -1,4 +1,4 @@
-"""The same server with room for everybody who knocks at once. ``python p34_….py [PORT]``"""
+"""The same server, with room for all, whole answers and no client that can harm it. ``python p34_….py [PORT]``"""
 
 from gevent import monkey, spawn
 
@@ -9,15 +9,15 @@ from socket import AF_INET, SOCK_STREAM, socket  # noqa: E402
 
 
 def attend(client):
-    while True:
-        try:
-            said = client.recv(1024)
-            if len(said) == 0:
+    with client:
+        while True:
+            try:
+                said = client.recv(1024)
+                if len(said) == 0:
+                    break
+                client.sendall(said.upper())
+            except OSError:  # reset, broken pipe, timed out: this client is gone, whatever the reason
                 break
-            client.send(said.upper())
-        except ConnectionResetError:
-            break
-    client.close()
 
 
 def reception(host, port, backlog=1024):
