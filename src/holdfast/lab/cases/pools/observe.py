@@ -16,6 +16,7 @@ from holdfast.lab.workbench import Lab
 
 WORKERS: Final = 4
 MANY: Final = 24
+LATE_S: Final = 20.0
 _FORK: Any = get_context("fork")
 
 
@@ -72,7 +73,8 @@ def _timed(kind: str, pool: Executor, pace: float) -> Timed:
         submitted = time.monotonic() - began
         pool.shutdown(wait=True)
         seconds = time.monotonic() - began
-    while len(tasks) < WORKERS:  # those of Holdfast may come after the pool has gone
+    until = time.monotonic() + LATE_S
+    while len(tasks) < WORKERS and time.monotonic() < until:  # those of Holdfast may come after the pool has gone
         time.sleep(0.01)
     return Timed(kind, tuple(tasks), max(seconds, *(task.called_until_s for task in tasks)), _who(), submitted)
 
