@@ -7,7 +7,7 @@ import queue as thread_queue
 import threading
 import time
 from collections.abc import Callable
-from multiprocessing import Pipe, get_context
+from multiprocessing import Pipe, get_context, resource_tracker
 from multiprocessing.shared_memory import SharedMemory
 from typing import Any, Final
 
@@ -105,6 +105,7 @@ def _room(count: int) -> Room:
 
 def _passage(size: int) -> Passage:
     """To a child and its length back, over a queue; and the same through shared memory."""
+    resource_tracker.ensure_running()  # one for parent and child: each would take the other's memory for forgotten
     there, back = _FORK.Queue(), _FORK.Queue()
     data = os.urandom(1024) * (size // 1024)
     child = _FORK.Process(target=_take, args=(there, back))
