@@ -44,6 +44,12 @@ def mark() -> str:
     return f"mark-{uuid4()}"
 
 
+def listening() -> set[str]:
+    """Addresses of the host that somebody listens at, by TCP."""
+    rows = [line.split() for name in ("tcp", "tcp6") for line in Path("/proc/net", name).read_text().splitlines()[1:]]
+    return {row[1] for row in rows if row[3] == "0A"}
+
+
 def check(document: dict[str, object]) -> None:
     assert "failed" not in document, document.get("failed")
     assert document["leftovers"] == []
@@ -63,6 +69,7 @@ def test_a_case_runs_and_leaves_nothing(case: str, tmp_path: Path, mark: str) ->
 @pytest.mark.soak
 def test_every_case_runs_within_five_minutes(tmp_path: Path, mark: str) -> None:
     cli = Cli(str(tmp_path / "state"), LAB_MARK=mark)
+    ports = listening()  # nothing else may listen anew meanwhile
     began = time.monotonic()
     whole = cli.command("lab", "run", "all", "--quick", "--json")
     done = subprocess.run(whole, env=cli.env, capture_output=True, timeout=900, check=False)
@@ -73,6 +80,7 @@ def test_every_case_runs_within_five_minutes(tmp_path: Path, mark: str) -> None:
         check(document)
     assert done.returncode == 0, done.stderr
     assert marked(mark) == []
+    assert listening() <= ports
     assert seconds < 300
 
 

@@ -20,7 +20,10 @@ def plan(case: Case, language: Language) -> list[str]:
 def story(case: Case, result: Result, language: Language) -> list[str]:
     """The whole of a case for a terminal."""
 
+    pace = word("pace-is", language).format(pace=number(result.pace))
+    form = word("quick" if result.quick else "full", language)
     out = _opening(case, language)
+    out += ["", f"{word('seed', language)}{colon(language)}{result.seed}; {form}; {pace}"]
     if result.failed is not None:
         return [*out, "", *result.failed.splitlines()]
     data = data_of(case, result)
