@@ -269,6 +269,8 @@ class Play:
             return
         given = kept.given[request.of]
         for name, units in given.units.items():
+            if name == "again" and self.space._core.locks.is_waiting(given.owner):
+                continue  # it has gone on with the lock and waits for something else: nothing is taken back
             if watcher.holder.get(name) == given.owner:
                 for _ in range(units if name == "again" else 1):
                     watcher.given_back(name, given.owner)

@@ -19,7 +19,10 @@ from holdfast.wire.messages import AnyRequest
 from holdfast.wire.requests import REQUEST_NAMES
 from tests.security.sources import ROOT, calls, modules
 
-LOOKS_UP = {"getattr", "setattr", "delattr", "__import__", "importlib.import_module", "eval", "exec", "globals", "vars"}
+LOOKS_UP = {
+    *("getattr", "setattr", "delattr", "eval", "exec", "globals", "vars"),
+    *("__import__", "import_module", "importlib.import_module"),
+}
 BY_NAME = {
     "__init__.py": "the module's own names, from a table",
     "agent/plan.py": "names of resource limits, from the module `resource` itself, once at import",
@@ -28,6 +31,8 @@ BY_NAME = {
     "client/host_entries.py": "fields of an entry, from a constant",
     "functions/calls.py": "in a worker, the function that its client may run there; in a client, one of its own",
     "jobs/recovery.py": "columns of a decision table in that module",
+    "lab/case.py": "parts of an experiment, whose name is in the lab's own table",
+    "lab/serving.py": "a server of the lab, by a name from its own table",
     "local.py": "the module's own names, from a table",
     "store/memory.py": "tables of the journal's model for tests",
     "transport/tcp.py": "names of socket options, from a table in that place",

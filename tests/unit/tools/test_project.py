@@ -14,7 +14,7 @@ from tools import docs
 ROOT = Path(__file__).resolve().parents[3]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 IMPORT_NAMES = {"import-linter": "importlinter", "prometheus-client": "prometheus_client", "pytest-xdist": "xdist"}
-FOR_USERS = ("metrics",)
+FOR_USERS = ("lab", "metrics")
 """Extras that the package itself imports where they are installed; the others are for working on it."""
 
 

@@ -32,7 +32,7 @@ TRUE = Data(
     timed=ran("all are in"),
     not_waiting=ran("all are in", code=1),
     nowait=(THREE, ran(code=1)),
-    repaired=THREE,
+    repaired=ran("all are in", "one", "2", "3", "all are out", "empty"),
 )
 
 OUTCOMES: Outcomes = {
@@ -61,6 +61,7 @@ OUTCOMES: Outcomes = {
     "n078": [
         (TRUE, "refined"),
         (replace(TRUE, early=rounds(0), nowait=(THREE, THREE)), "confirmed"),
-        (replace(TRUE, early=rounds(10), nowait=(ran(code=1),)), "refuted"),
+        (replace(TRUE, early=rounds(10)), "refined"),
+        (replace(TRUE, early=rounds(10), repaired=ran("all are in", code=1)), "refuted"),
     ],
 }

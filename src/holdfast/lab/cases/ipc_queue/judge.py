@@ -126,6 +126,7 @@ def _n077(data: Data) -> Ruling:
 def _n078(data: Data) -> Ruling:
     shared, threads, ours = early(data, "multiprocessing.Queue"), early(data, "queue.Queue"), early(data, "Holdfast")
     whole = sum(len(ran.out) == 3 for ran in data.nowait)
+    after_a_wait = data.repaired.out[-2:] == ("all are out", "empty")
     en = (
         f"The notes' program printed three lines in {whole} of {len(data.nowait)} runs. Of {shared.rounds} rounds {shared.early} found a queue of `multiprocessing` "
         f"empty too early, {threads.early} of {threads.rounds} one of `queue`, {ours.early} of {ours.rounds} one of Holdfast."
@@ -140,8 +141,11 @@ def _n078(data: Data) -> Ruling:
         )
     why_en = " What was put is on its way through another thread and a pipe; until it arrives get_nowait raises Empty."
     why_zh = "放进去的东西还要经过另一个线程和管道，到达之前 get_nowait 就抛 Empty。"
-    if whole or shared.early < shared.rounds:
-        return refined(en + why_en, zh + why_zh)
+    if after_a_wait:
+        return refined(
+            en + why_en + " With a wait for each of the three only the fourth raised.",
+            zh + why_zh + "每次都等它到达，就只有第四次抛异常。",
+        )
     return refuted(en + why_en, zh + why_zh)
 
 

@@ -14,26 +14,28 @@ from typing import Any, Final
 from holdfast.lab import measure
 from holdfast.lab.cases.ipc_queue.data import Data, Early, Limits, Parts, Passage, Room
 from holdfast.lab.cases.ipc_queue.ways import all_ways
+from holdfast.lab.seen import Ran
 from holdfast.lab.workbench import Lab
 
 LARGE: Final = 8 << 20
 SIZES: Final = (1 << 10, 1 << 16, 1 << 20, 16 << 20)
 ITEM: Final = b"x" * 1000
-PASSAGES: Final = 3
+PASSAGES: Final = 5
 STUCK_S: Final = 0.25
+LATE_S: Final = 20.0
 _FORK: Any = get_context("fork")
 
 
 def observe(lab: Lab) -> Data:
     """The notes' programs, and queues from inside."""
-    limit_s = max(1.0, 10 * lab.pace)
+    room = _room(lab.pick(quick=20_000, full=100_000))  # first: memory that was freed before would be used again
     rounds = lab.pick(quick=5, full=20)
     with lab.agent() as host:
         shared = _early("Holdfast", lambda: host.queue(f"early-{time.monotonic_ns()}", 3), lab.pick(quick=50, full=300))
     return Data(
         ways=all_ways(lab.folder),
         parts=_parts(),
-        room=_room(lab.pick(quick=20_000, full=100_000)),
+        room=room,
         passages=tuple(_passage(size) for size in SIZES),
         limits=_limits(0.1),
         early=(
@@ -41,12 +43,20 @@ def observe(lab: Lab) -> Data:
             _early("multiprocessing.Queue", lambda: _FORK.Queue(3), 200),
             shared,
         ),
-        waits=lab.program("p10", limit_s=limit_s),
+        waits=_stuck(lab),
         timed=lab.program("p11"),
         not_waiting=lab.program("p12"),
         nowait=tuple(lab.program("p13") for _ in range(rounds)),
         repaired=lab.program("p12", "repaired"),
     )
+
+
+def _stuck(lab: Lab) -> Ran:
+    """The program that ends with a get for which nothing comes; it is watched for a while after its last line."""
+    with lab.started("p10") as running:
+        running.close_input()
+        running.await_line("three", LATE_S)
+        return running.ended(max(1.0, 10 * lab.pace))
 
 
 def _parts() -> Parts:

@@ -78,5 +78,11 @@ class Data(msgspec.Struct, frozen=True):
     processes: Ran
     threads: Ran
     timed: tuple[Timed, ...]
+    uneven: int
+    """So many tasks of different lengths were given to a pool with a thread for each;"""
+    uneven_own: int
+    """so many of their callbacks were called by the thread that had done the task,"""
+    uneven_free: int
+    """and for so many of them another thread of the pool had nothing to do."""
     calls: Calls
     entrance: Entrance

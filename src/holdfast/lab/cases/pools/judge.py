@@ -107,18 +107,31 @@ def _n114(data: Data) -> Ruling:
 
 def _n115(data: Data) -> Ruling:
     timed = pool(data, "ThreadPoolExecutor")
-    own = own_worker(timed)
+    own, some = own_worker(timed), len(timed.tasks)
+    workers = {task.worker for task in timed.tasks}
+    if not any(task.caller in workers for task in timed.tasks):
+        names = ", ".join(sorted({task.caller.partition(" ")[2] for task in timed.tasks}))
+        return refuted(f"No thread of the pool called back: it was {names}.", f"回调的不是池里的线程，而是 {names}。")
+    seconds = notes_s(timed.seconds, data.pace)
     en = (
-        f"{own} of {len(timed.tasks)} callbacks were called by the very thread that had done the task, at most {overlapping(timed)} at a time: not one that has time, "
-        f"but the one that has just finished. So it takes a task and one callback: {notes_s(timed.seconds, data.pace):.1f} s at the notes' pace."
+        f"{own} of {some} callbacks were called by the very thread that had done the task, at most {overlapping(timed)} at a time: a task and one callback, "
+        f"{seconds:.1f} s at the notes' pace."
     )
     zh = (
-        f"{len(timed.tasks)} 个回调有 {own} 个就由做完该任务的那个线程执行，同时最多 {overlapping(timed)} 个：不是谁有空谁做，而是谁刚做完谁做。"
-        f"所以总时间是一个任务加一个回调：按笔记的节奏是 {notes_s(timed.seconds, data.pace):.1f} 秒。"
+        f"{some} 个回调有 {own} 个就由做完该任务的那个线程执行，同时最多 {overlapping(timed)} 个：一个任务加一个回调，"
+        f"按笔记的节奏是 {seconds:.1f} 秒。"
     )
-    if own == len(timed.tasks):
-        return refuted(en, zh)
-    return refined(en, zh) if own else confirmed(en, zh)
+    if data.uneven_own < data.uneven:
+        return confirmed(
+            f"{en} Where tasks differed in length another thread took {data.uneven - data.uneven_own} of {data.uneven} callbacks.",
+            f"{zh}任务长短不一时，{data.uneven} 个回调里有 {data.uneven - data.uneven_own} 个由别的线程接手。",
+        )
+    return refined(
+        f"{en} But it is not one that has time: where tasks differed in length and another thread was free for {data.uneven_free} of {data.uneven}, the one that had "
+        f"just finished still called {data.uneven_own} of {data.uneven}.",
+        f"{zh}但并不是谁有空谁做：任务长短不一、{data.uneven} 个里有 {data.uneven_free} 个完成时另有线程空闲，"
+        f"回调仍有 {data.uneven_own} 个由刚做完的那个线程执行。",
+    )
 
 
 def _n116(data: Data) -> Ruling:

@@ -29,6 +29,7 @@ def observe(lab: Lab) -> Data:
             _timed("ThreadPoolExecutor", ThreadPoolExecutor(WORKERS), pace),
             _timed("Holdfast", host.executor(WORKERS), pace),
         )
+    own, free = _uneven(pace)
     return Data(
         pace=pace,
         workers=WORKERS,
@@ -40,6 +41,9 @@ def observe(lab: Lab) -> Data:
         processes=lab.program("p32"),
         threads=lab.program("p33"),
         timed=timed,
+        uneven=WORKERS,
+        uneven_own=own,
+        uneven_free=free,
         calls=_calls(),
         entrance=_entrance(),
     )
@@ -59,7 +63,7 @@ def _square(number: int, pace: float, began: float) -> tuple[int, float, float, 
 def _timed(kind: str, pool: Executor, pace: float) -> Timed:
     tasks: list[Task] = []
     with pool:
-        wait([pool.submit(os.getpid) for _ in range(WORKERS)])  # the workers are there
+        _warm(pool)
         began = time.monotonic()
 
         def look(future: Future[tuple[int, float, float, str]]) -> None:
@@ -79,13 +83,55 @@ def _timed(kind: str, pool: Executor, pace: float) -> Timed:
     return Timed(kind, tuple(tasks), max(seconds, *(task.called_until_s for task in tasks)), _who(), submitted)
 
 
+def _warm(pool: Executor) -> None:
+    """Give it short tasks until all its workers are there."""
+    seen: set[str] = set()
+    until = time.monotonic() + LATE_S
+    while len(seen) < WORKERS and time.monotonic() < until:
+        seen.update(future.result() for future in [pool.submit(_nap) for _ in range(WORKERS)])
+
+
+def _nap() -> str:
+    time.sleep(0.05)
+    return _who()
+
+
+def _uneven(pace: float) -> tuple[int, int]:
+    """Tasks of one to four seconds, one for each thread: how many callbacks their own worker called, and for how many
+    another thread of the pool was free at that moment.
+    """
+    lock, all_given = threading.Lock(), threading.Event()
+    busy = WORKERS
+    callers: list[tuple[str, str, bool]] = []
+
+    def work(length: int) -> str:
+        nonlocal busy
+        all_given.wait()
+        time.sleep(length * pace)
+        with lock:
+            busy -= 1
+        return _who()
+
+    def look(future: Future[str]) -> None:
+        with lock:
+            idle = WORKERS - busy
+        callers.append((_who(), future.result(), idle > 1))  # the one that has just finished is one of them
+
+    with ThreadPoolExecutor(WORKERS) as pool:
+        for length in range(1, WORKERS + 1):
+            pool.submit(work, length).add_done_callback(look)
+        all_given.set()  # not before: a callback that is added late is called by who adds it
+    return sum(caller == worker for caller, worker, _ in callers), sum(free for *_, free in callers)
+
+
 def _most_at_once(workers: int) -> int:
     """How many of many tasks are under way together."""
-    lock = threading.Lock()
+    lock, all_given = threading.Lock(), threading.Event()
     running = most = 0
 
     def work() -> None:
         nonlocal running, most
+        all_given.wait()
         with lock:
             running += 1
             most = max(most, running)
@@ -96,6 +142,7 @@ def _most_at_once(workers: int) -> int:
     with ThreadPoolExecutor(workers) as pool:
         for _ in range(MANY):
             pool.submit(work)
+        all_given.set()
     return most
 
 

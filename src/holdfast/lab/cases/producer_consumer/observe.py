@@ -23,6 +23,7 @@ VISIBLE_S: Final = 0.5
 """Who has taken something and is not heard of for so long has lost it."""
 _FORK: Any = get_context("fork")
 _SEQUENCE: Final = re.compile(r"\x1b\[(\d*)m")
+_START: Final = re.compile(r"(?=\x1b\[4)")
 _STRAY: Final = re.compile(r"(?<!\x1b)\[\d+m")
 
 
@@ -107,7 +108,8 @@ def _eat_until_none(counter: Any) -> None:
 
 def colour(lines: Sequence[str]) -> Colour:
     """Follow the escape sequences as a terminal does (ECMA-48, "SGR")."""
-    told = [line for line in lines if line not in ("", "main")]
+    # Two processes write: now and then two lines grow together, and an empty one follows.
+    told = [piece for line in lines if line != "main" for piece in _START.split(line) if piece]
     coloured = plain = stray = 0
     for line in told:
         codes = _SEQUENCE.findall(line)

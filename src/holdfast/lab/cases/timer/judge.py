@@ -60,8 +60,8 @@ def _n108(data: Data) -> Ruling:
     zh_failed = "".join(f"`args={each.written}` 在定时器的线程里引发 `{each.error}`。" for each in failed)
     if not work:
         return confirmed("Nothing but a tuple made the call." + en_failed, "只有元组完成了调用。" + zh_failed)
-    made = ", ".join(f"`{each.written}` as {_received(each)}" for each in work)
-    zh_made = "，".join(f"`{each.written}` 变成 {_received(each)}" for each in work)
+    made = ", ".join(f"`args={each.written}` made the call {_received(each)}" for each in work)
+    zh_made = "，".join(f"`args={each.written}` 的调用是 {_received(each)}" for each in work)
     return refuted(
         f"Anything that can be iterated will do, and is unpacked: {made}.{en_failed} What makes a tuple is the comma, not the brackets.",
         f"凡是可迭代的都行，会被拆开：{zh_made}。{zh_failed}元组靠的是逗号，不是括号。",
@@ -69,7 +69,7 @@ def _n108(data: Data) -> Ruling:
 
 
 def _received(given: Given) -> str:
-    return f"`({', '.join(given.received or ())})`"
+    return f"`task({', '.join(given.received or ())})`"
 
 
 JUDGES: Final[Mapping[str, Callable[[Data], Ruling]]] = {
