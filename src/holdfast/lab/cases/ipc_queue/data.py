@@ -48,7 +48,7 @@ class Passage(msgspec.Struct, frozen=True):
     size: int
     queue_s: float
     shared_s: float
-    """The same bytes through shared memory."""
+    """The same bytes through shared memory that was made once, for all messages."""
     intact: bool
 
 

@@ -13,20 +13,32 @@ DEAR: Final = 1.5
 """So many times the time of shared memory: a large message is dear."""
 
 
+WAYS: Final[Mapping[str, Text]] = {
+    "pipe": Text("pipe", "管道"),
+    "queue": Text("queue", "队列"),
+    "socket": Text("socket", "套接字"),
+    "shared memory": Text("shared memory", "共享内存"),
+    "file": Text("file", "文件"),
+    "signal": Text("signal", "信号"),
+    "exit status": Text("exit status", "退出状态"),
+}
+
+
 def early(data: Data, kind: str) -> Early:
     """The rounds with that queue."""
     return next(each for each in data.early if each.kind == kind)
 
 
 def _n072(data: Data) -> Ruling:
-    worked = [each.name for each in data.ways if each.arrived]
+    worked = {each.name: WAYS[each.name] for each in data.ways if each.arrived}
+    en, zh = ", ".join(name.en for name in worked.values()), "、".join(name.zh for name in worked.values())
     if set(worked) == {"pipe", "queue"}:
         return confirmed("A pipe and a queue delivered, nothing else did.", "管道和队列送到了，别的都没有。")
     if not {"pipe", "queue"} <= set(worked):
-        return refuted(f"Only these delivered: {', '.join(worked)}.", f"只有这些送到了：{'、'.join(worked)}。")
+        return refuted(f"Only these delivered: {en}.", f"只有这些送到了：{zh}。")
     return refined(
-        f"Those two, and more: {len(worked)} ways delivered ({', '.join(worked)}). A queue is built on a pipe itself.",
-        f"这两种可以，还有别的：共有 {len(worked)} 种送到了（{'、'.join(worked)}）。队列本身就建在管道之上。",
+        f"Those two, and more: {len(worked)} ways delivered ({en}). A queue is built on a pipe itself.",
+        f"这两种可以，还有别的：共有 {len(worked)} 种送到了（{zh}）。队列本身就建在管道之上。",
     )
 
 

@@ -28,7 +28,7 @@ _FORK: Any = get_context("fork")
 
 def observe(lab: Lab) -> Data:
     """The notes' programs, and queues from inside."""
-    room = _room(lab.pick(quick=20_000, full=100_000))  # first: memory that was freed before would be used again
+    room = _room(lab.pick(quick=20_000, full=100_000))
     rounds = lab.pick(quick=5, full=20)
     with lab.agent() as host:
         shared = _early("Holdfast", lambda: host.queue(f"early-{time.monotonic_ns()}", 3), lab.pick(quick=50, full=300))
@@ -102,6 +102,18 @@ def _pipe_bytes() -> int:
 
 
 def _room(count: int) -> Room:
+    """In a process of its own, as the thread of a queue that nobody reads never comes to an end."""
+    here, there = _FORK.Pipe(duplex=False)
+    child = _FORK.Process(target=_fill, args=(count, there))
+    child.start()
+    room: Room = here.recv()
+    child.join()
+    here.close()
+    there.close()
+    return room
+
+
+def _fill(count: int, there: Any) -> None:
     queue = _FORK.Queue()
     before = measure.usage(os.getpid()).pss_bytes
     for number in range(count):
@@ -110,11 +122,14 @@ def _room(count: int) -> Room:
     bound = int(queue._maxsize)  # no public name tells it
     queue.cancel_join_thread()
     queue.close()
-    return Room(bound, count, len(ITEM), grown)
+    there.send(Room(bound, count, len(ITEM), grown))
 
 
 def _passage(size: int) -> Passage:
-    """To a child and its length back, over a queue; and the same through shared memory."""
+    """To a child and its length back, over a queue; and the same through shared memory.
+
+    That memory is made once and used for every message, as one would: to make its pages costs more than to fill them.
+    """
     resource_tracker.ensure_running()  # one for parent and child: each would take the other's memory for forgotten
     there, back = _FORK.Queue(), _FORK.Queue()
     data = os.urandom(1024) * (size // 1024)
@@ -122,6 +137,8 @@ def _passage(size: int) -> Passage:
     child.start()
     there.put(b"warm")
     back.get()
+    memory = SharedMemory(create=True, size=size)
+    _bytes_of(memory)[:size] = data
     queue_s = shared_s = float("inf")
     answers = set()
     for _ in range(PASSAGES):
@@ -130,13 +147,12 @@ def _passage(size: int) -> Passage:
         answers.add(back.get())
         queue_s = min(queue_s, time.perf_counter() - began)
         began = time.perf_counter()
-        memory = SharedMemory(create=True, size=size)
         _bytes_of(memory)[:size] = data
         there.put((memory.name, size))
         answers.add(back.get())
         shared_s = min(shared_s, time.perf_counter() - began)
-        memory.close()
-        memory.unlink()
+    memory.close()
+    memory.unlink()
     there.put(None)
     child.join()
     there.close()

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from holdfast.lab.blocks import Block, Lane, Listing, Mark, Plot, Series, Span, Spread, Table, Timeline, once
 from holdfast.lab.cases.ipc_queue.data import Data
-from holdfast.lab.cases.ipc_queue.judge import early
+from holdfast.lab.cases.ipc_queue.judge import WAYS, early
 from holdfast.lab.seen import Ran
 from holdfast.lab.text import Text, same
 
@@ -63,7 +63,7 @@ def blocks(data: Data) -> Sequence[Block]:
         Table(
             Text("Ways to tell another process something", "告诉另一个进程的途径"),
             (Text("way", "途径"), Text("arrived", "送到")),
-            tuple((same(each.name), Text("yes", "是") if each.arrived else Text("no", "否")) for each in data.ways),
+            tuple((WAYS[each.name], Text("yes", "是") if each.arrived else Text("no", "否")) for each in data.ways),
         ),
         Listing(
             Text("How the program without waiting ends", "不等待的程序怎样结束"),

@@ -37,7 +37,7 @@ def _n079(data: Data) -> Ruling:
         + f"But it is the bound that balances: with a guest three times slower {endless.most_waiting} buns lay on a counter without end, "
         f"{bounded.most_waiting} on one for three, at which the baker stood still for {bounded.wait_s:.2f} s. The slower of the two sets the pace in the end.",
         zh
-        + f"但真正起平衡作用的是上限：吃的慢两倍时，无上限的柜台堆了 {endless.most_waiting} 个，容量为三的只有 {bounded.most_waiting} 个，"
+        + f"但真正起平衡作用的是上限：吃一个的时间是做一个的三倍时，无上限的柜台堆了 {endless.most_waiting} 个，容量为三的只有 {bounded.most_waiting} 个，"
         f"为此做的一方停了 {bounded.wait_s:.2f} 秒。最终由慢的一方定速度。",
     )
 

@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Final
 
 from holdfast.lab.blocks import Block, Lane, Mark, Span, Spread, Table, Timeline, once
 from holdfast.lab.cases.producer_consumer.data import Data
 from holdfast.lab.cases.producer_consumer.judge import death
 from holdfast.lab.seen import Ran
 from holdfast.lab.text import Text, same
+
+WAYS: Final = (
+    Text("no counter: bake, eat, bake, eat", "没有柜台：做一个吃一个"),
+    Text("a counter without end, slow guest", "柜台无上限，吃得慢"),
+    Text("a counter for three, slow guest", "柜台放三个，吃得慢"),
+    Text("a counter for three, as fast", "柜台放三个，一样快"),
+)
+"""The shops, in the order of ``Data.shops``."""
 
 
 def answer(data: Data) -> Text:
@@ -43,8 +52,8 @@ def blocks(data: Data) -> Sequence[Block]:
                 Text("baker waits, s", "生产者等待，秒"),
             ),
             tuple(
-                (same(s.way), same(f"{s.seconds:.2f}"), same(s.most_waiting), same(f"{s.wait_s:.2f}"))
-                for s in data.shops
+                (way, same(f"{s.seconds:.2f}"), same(s.most_waiting), same(f"{s.wait_s:.2f}"))
+                for way, s in zip(WAYS, data.shops, strict=True)
             ),
         ),
         Table(
