@@ -1,4 +1,4 @@
-"""Daemon processes: children that are to go with their parent."""
+"""Daemon processes: children that end with their parent."""
 
 from holdfast.lab.case import Case, Chapter, Program, Reading
 from holdfast.lab.text import Text
@@ -7,39 +7,38 @@ from holdfast.lab.verdicts import Claim
 CASE = Case(
     name="daemon-processes",
     chapter=Chapter.PROCESSES,
-    title=Text("Daemon processes: gone with the parent?", "守护进程：随父进程而去？"),
+    title=Text("Daemon processes: who ends with whom", "守护进程：谁随谁结束"),
     question=Text(
-        "When does a daemon child die, who ends it, and is there a way for it to live on?",
-        "守护进程何时结束，由谁结束，有没有办法活下来？",
+        "When does a daemon child end: when its parent's code is through, when the parent is gone, or always?",
+        "守护子进程何时结束：父进程的代码执行完时，父进程消失时，还是总会结束？",
     ),
     claims={
         "n065": Claim(
-            Text("A daemon child dies when its parent's code is through, even while another child goes on.",
-                 "父进程的代码一跑完，守护进程就结束，哪怕别的子进程还在运行。"),
-            "代码运行完毕",
+            Text(
+                "A daemon child dies when its parent's code is through, though a normal child still works; main speaks first, then the normal one.",
+                "父进程的代码执行完，守护子进程就死掉，哪怕正常的子进程还在运行；先打印主进程，再打印正常的子进程。",
+            ),
+            "守护进程",
         ),
         "n066": Claim(
-            Text("`daemon = True` must be set before `start()`.", "`daemon = True` 必须在 `start()` 之前设置。"),
-            "start()之前",
+            Text("`daemon = True` has to be set before `start()`.", "`daemon = True` 必须写在 `start()` 之前。"),
+            "p.start()之前",
         ),
-        "n067": Claim(
-            Text("A daemon always goes with its parent.", "守护进程总是随父进程一起结束。"),
-            "伴随",
-        ),
+        "n067": Claim(Text("A daemon always goes with its parent.", "守护进程总是伴随父进程一起死掉。"), "伴随"),
     },
-    words=("daemon", "daemon process", "守护进程", "daemonic", "atexit", "kill -9"),
-    programs=(
-        Program((8,), "p08", Text("A daemon and another child", "一个守护进程和一个普通子进程")),
-    ),
+    words=("daemon", "daemon process", "daemonic", "守护进程", "child process", "atexit"),
+    programs=(Program((8,), "p08", Text("A daemon and a normal child", "一个守护子进程和一个正常子进程")),),
     reading=(
         Reading(
             "src/holdfast/client/functions/process.py",
-            Text("a daemon of Holdfast has a lease, which runs out when its program is gone",
-                 "Holdfast 的守护进程有租约，程序消失后租约到期"),
+            Text(
+                "Holdfast's Process: the host itself ends a daemon whose program is gone",
+                "Holdfast 的 Process：程序没了，由主机自己结束守护进程",
+            ),
         ),
         Reading(
-            "src/holdfast/client/functions/exits.py",
-            Text("what is done with daemons and others when the interpreter ends", "解释器结束时如何处理守护进程和其他进程"),
+            "docs/howto/survive-a-cut.md",
+            Text("what becomes of a job when its client is lost", "客户端失联后作业会怎样"),
         ),
     ),
-)  # fmt: skip
+)
