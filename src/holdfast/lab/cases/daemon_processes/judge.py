@@ -63,8 +63,8 @@ def _n066(data: Data) -> Ruling:
     if data.late_error_optimised:
         return confirmed(en, zh)
     return refined(
-        en + " But it is an assertion: under `python -O` nothing is raised, and nothing comes of it either.",
-        zh + "但那只是断言：`python -O` 下不报错，也不起作用。",
+        en + " But it is an assertion: under `python -O` nothing is raised.",
+        zh + "但那只是断言：`python -O` 下不报错。",
     )
 
 
