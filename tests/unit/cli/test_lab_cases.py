@@ -69,9 +69,7 @@ def test_the_list_follows_the_notes_with_their_own_headings(call: Call) -> None:
         (("show", "deadlock", "--program", "broken"), "'broken' is not one of"),
     ],
 )
-def test_a_wrong_request_is_one_clear_line(
-    call: Call, performed: Stage, arguments: tuple[str, ...], said: str
-) -> None:
+def test_a_wrong_request_is_one_clear_line(call: Call, performed: Stage, arguments: tuple[str, ...], said: str) -> None:
     outcome = call("lab", *arguments)
     assert (outcome.code, outcome.out) == (2, b"")
     assert said in outcome.err
