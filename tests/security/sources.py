@@ -10,16 +10,10 @@ ROOT = Path(__file__).resolve().parents[2]
 SOURCES = ROOT / "src" / "holdfast"
 
 
-EXPERIMENTS = SOURCES / "lab" / "cases"
-"""Left out: they show what is wrong with a shell, a pickle and the like. They run when their user says so, with his
-rights, and take nothing from the wire; nothing else imports them but the lab."""
-
-
 def modules() -> Iterator[tuple[str, ast.Module]]:
-    """Every module but the experiments: its path below ``src/holdfast``, and its tree."""
+    """Every module: its path below ``src/holdfast``, and its tree."""
     for path in sorted(SOURCES.rglob("*.py")):
-        if not path.is_relative_to(EXPERIMENTS):
-            yield str(path.relative_to(SOURCES)), ast.parse(path.read_text())
+        yield str(path.relative_to(SOURCES)), ast.parse(path.read_text())
 
 
 def calls(tree: ast.AST) -> Iterator[tuple[str, ast.Call]]:

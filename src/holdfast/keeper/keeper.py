@@ -247,11 +247,17 @@ class Keeper:
         return [child for pid, child in self._children.items() if os.waitid(os.P_PID, pid, flags) is not None]
 
     def _bury(self, dead: list[Child]) -> None:
-        """Reaps shims, and decides about their jobs by what each has left to us."""
+        """Reaps shims, and decides about their jobs by what each has left to us.
+
+        Who dies between the two lists would leave orphans in the second and not be in the first, and another job would
+        get them: so both are made anew until nobody has.
+        """
+        orphans = self._unknown()
+        while len(later := self._dead_shims()) > len(dead):
+            dead, orphans = later, self._unknown()
         for child in dead:
             while self._hear(child):  # a HOLD may wait unread
                 pass
-        orphans = self._unknown()
         estates = {child.pid: self._slots(child.shim) for child in dead}
         shares: dict[int, list[int]] = {child.pid: [] for child in dead}
         claimed = {s.claim.job: pid for pid, s in estates.items() if isinstance(s.claim, control.Claim)}

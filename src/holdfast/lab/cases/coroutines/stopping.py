@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import importlib
-import marshal
 import os
 import subprocess
 import sys
@@ -167,14 +166,14 @@ def with_patches() -> PatchedRun:
     """The same after ``monkey.patch_all()``, and what that has done."""
     modules = {name: importlib.import_module(name) for name in MODULES}
     before = {name: dict(vars(module)) for name, module in modules.items()}
-    code_before = marshal.dumps(compile(SOURCE, "asked", "exec"))
+    code_before = compile(SOURCE, "asked", "exec")
     slept = early_sleep
 
     from gevent import get_hub, monkey
 
     monkey.patch_all()
     replaced = tuple((name, _changed(before[name], module)) for name, module in modules.items())
-    same = marshal.dumps(compile(SOURCE, "asked", "exec")) == code_before
+    same = compile(SOURCE, "asked", "exec") == code_before
     pipe, handed = Late(), Late()
     above = _gevent_stop("gevent, patched", "time.sleep", True, written_above)
     stops = (
