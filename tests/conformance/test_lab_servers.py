@@ -22,7 +22,7 @@ from typing import Final, Self
 
 import pytest
 
-from holdfast.lab import measure, serving
+from holdfast.lab import measure, proc, serving
 from holdfast.lab.serve_pool import THREADS
 from holdfast.wire.frames import FrameType
 from holdfast.wire.limits import CONTROL_BYTES, HELLO_DEADLINE_S
@@ -157,7 +157,7 @@ def serves(server: serving.Server) -> None:
 
 def held(server: serving.Server) -> tuple[int, int]:
     """Descriptors that the server has open, and its processes."""
-    return len(os.listdir(f"/proc/{server.pid}/fd")), len(measure.family(server.pid))
+    return len(os.listdir(f"/proc/{server.pid}/fd")), 1 + len(proc.descendants(server.pid))
 
 
 def is_there(group: int) -> bool:

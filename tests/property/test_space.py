@@ -231,8 +231,7 @@ class Play:
         record = Asked(instance, "me", request, b"%d" % request.number)
         watcher.asked(instance, request)
         settled = self.settled(request)
-        if isinstance(request, w.Withdraw):
-            self.withdrawn(instance, request)
+        kept = isinstance(request, w.Withdraw) and self.withdrawn(instance, request)
         owner = f"{instance}/{getattr(request, 'owner', 0)}"
         depth = watcher.depth[owner]
         if isinstance(request, w.Await) and depth and "word" in self.space._core.objects:
@@ -240,6 +239,9 @@ class Play:
             del watcher.depth[owner], watcher.holder["again"]
         self.record(record)
         answer = watcher.answers.get((instance, request.number))
+        if kept:
+            assert answer is not None
+            assert answer.header == w.NumberedAnswer(ok=False), "it was told that a lock was taken back, and it was not"
         if isinstance(request, w.Settle) and request.do == "ack" and answer is not None and not answer.code:
             watcher.items.discard(settled)
         if self.rng.random() < 0.1:
@@ -254,7 +256,8 @@ class Play:
             return next((out.item.value for id_, out in getattr(queue, "_out", {}).items() if id_ == request.item), b"")
         return b""
 
-    def withdrawn(self, instance: str, request: w.Withdraw) -> None:
+    def withdrawn(self, instance: str, request: w.Withdraw) -> bool:
+        """Note what will be given back; whether it is nothing, since the lock's owner has gone on with it."""
         watcher, key = self.watcher, (instance, request.of)
         waiting = watcher.requests.get(key)
         if waiting is not None and not isinstance(waiting, (w.Await, w.Withdraw)):
@@ -263,17 +266,19 @@ class Play:
         watcher.out.pop(key, None)
         kept = self.space._core.sessions.get(instance)
         if answer is None or kept is None or request.of not in kept.given:
-            return
+            return False
         if isinstance(answer.header, w.AwaitAnswer) and request.of not in kept.let_go:
             watcher.answers[key] = answer
-            return
+            return False
         given = kept.given[request.of]
+        gone_on = self.space._core.locks.is_waiting(given.owner)
         for name, units in given.units.items():
-            if name == "again" and self.space._core.locks.is_waiting(given.owner):
-                continue  # it has gone on with the lock and waits for something else: nothing is taken back
+            if name == "again" and gone_on:
+                continue
             if watcher.holder.get(name) == given.owner:
                 for _ in range(units if name == "again" else 1):
                     watcher.given_back(name, given.owner)
+        return gone_on and list(given.units) == ["again"]
 
     def record(self, record: Record) -> None:
         data = encode(record)

@@ -17,7 +17,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from types import TracebackType
 from typing import Final, Self, TypeVar
 
@@ -295,13 +294,6 @@ class LoadProcess:
         if not line:
             raise RuntimeError(f"the load generator ended with {self._process.wait()}")
         return msgspec.json.decode(line, type=kind)
-
-
-@contextmanager
-def loading(order: Order) -> Iterator[LoadProcess]:
-    """A generator that is gone afterwards, with its connections."""
-    with LoadProcess(order) as process:
-        yield process
 
 
 def _cpu_s() -> float:

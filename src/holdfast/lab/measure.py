@@ -16,6 +16,7 @@ from typing import Final
 
 import msgspec
 
+from holdfast.lab import proc
 from holdfast.wire.endpoint import Reply
 from holdfast.wire.messages import AnyRequest, DoneAnswer, ErrorCode, Failure, Status
 
@@ -78,7 +79,7 @@ class Usage(msgspec.Struct, frozen=True):
 
 def usage(pid: int) -> Usage:
     """Figures of a process and its descendants; those that end meanwhile are left out."""
-    found = [each for each in map(_usage, family(pid)) if each is not None]
+    found = [each for each in map(_usage, [pid, *proc.descendants(pid)]) if each is not None]
     return Usage(
         sum(each.cpu_s for each in found),
         sum(each.pss_bytes for each in found),
@@ -87,24 +88,6 @@ def usage(pid: int) -> Usage:
         sum(each.threads for each in found),
         len(found),
     )
-
-
-def family(pid: int) -> list[int]:
-    """A process and its descendants."""
-    found, grown = [pid], [pid]
-    while grown:
-        grown = [child for parent in grown for child in _children(parent)]
-        found += grown
-    return found
-
-
-def _children(pid: int) -> list[int]:
-    try:
-        tasks = os.listdir(f"/proc/{pid}/task")
-        texts = [Path(f"/proc/{pid}/task/{task}/children").read_text() for task in tasks]
-    except OSError:  # it has gone
-        return []
-    return [int(child) for text in texts for child in text.split()]
 
 
 def _usage(pid: int) -> Usage | None:

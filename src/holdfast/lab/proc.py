@@ -1,7 +1,8 @@
-"""What the kernel says of a process: its state and its parent, out of ``/proc``."""
+"""What the kernel says of processes, out of ``/proc``: state, parent, command line, who is below whom."""
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Collection
 from pathlib import Path
@@ -32,6 +33,27 @@ def await_state(pid: int, wanted: Collection[str | None], limit_s: float = LIMIT
     while (found := state(pid)) not in wanted and time.monotonic() < until:
         time.sleep(0.002)
     return found
+
+
+def descendants(top: int) -> list[int]:
+    """All below a process, zombies included, parents first."""
+    below: dict[int, list[int]] = {}
+    for entry in os.scandir("/proc"):
+        if entry.name.isdigit() and (above := parent(int(entry.name))) is not None:
+            below.setdefault(above, []).append(int(entry.name))
+    found = list(below.get(top, ()))
+    for pid in found:  # grows while it is walked
+        found += below.get(pid, ())
+    return found
+
+
+def command(pid: int) -> str:
+    """Its command line, or its name in brackets (a zombie has no more); "" if it has gone."""
+    try:
+        words = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode("utf-8", "replace").strip()
+        return words or f"[{Path(f'/proc/{pid}/comm').read_text(errors='replace').strip()}]"
+    except OSError:
+        return ""
 
 
 def _fields(pid: int) -> list[str] | None:

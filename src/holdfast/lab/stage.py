@@ -21,6 +21,7 @@ import msgspec
 from msgspec.structs import replace
 
 from holdfast.keeper import linux
+from holdfast.lab import proc
 from holdfast.lab.case import Case
 from holdfast.lab.results import Leftover, Result
 from holdfast.lab.workbench import Lab, this_machine
@@ -137,10 +138,10 @@ def _run(order: Order, folder: Path) -> None:
 def sweep() -> tuple[Leftover, ...]:
     """End every process below this one; gives those that did not go by themselves within a second."""
     until = time.monotonic() + _SETTLE_S
-    while (left := _below(os.getpid())) and time.monotonic() < until:
+    while (left := proc.descendants(os.getpid())) and time.monotonic() < until:
         _reap()
         time.sleep(0.02)
-    named = tuple(Leftover(pid, command) for pid, command in left.items())
+    named = tuple(Leftover(pid, proc.command(pid)) for pid in left)
     while left:
         for pid in left:
             try:
@@ -149,28 +150,8 @@ def sweep() -> tuple[Leftover, ...]:
                 pass
         _reap()
         time.sleep(0.01)
-        left = _below(os.getpid())
+        left = proc.descendants(os.getpid())
     return named
-
-
-def _below(top: int) -> dict[int, str]:
-    """Living or unreaped processes below ``top``, with their command lines."""
-    parents: dict[int, tuple[int, str]] = {}
-    for entry in os.scandir("/proc"):
-        if entry.name.isdigit():
-            try:
-                stat = Path(entry.path, "stat").read_text(errors="replace")
-                command = Path(entry.path, "cmdline").read_bytes().replace(b"\0", b" ").decode("utf-8", "replace")
-            except OSError:  # it has gone
-                continue
-            name, _, rest = stat.partition("(")[2].rpartition(")")
-            parents[int(entry.name)] = (int(rest.split()[1]), command.strip() or name)
-    found: dict[int, str] = {}
-    grown = {top}
-    while grown:
-        grown = {pid for pid, (parent, _) in parents.items() if parent in grown and pid not in found}
-        found.update((pid, parents[pid][1]) for pid in grown)
-    return found
 
 
 def _reap() -> None:

@@ -34,7 +34,8 @@ TRUE = Data(
 OUTCOMES: Outcomes = {
     "n065": [
         (TRUE, "refined"),
-        (replace(TRUE, programs=(QUIET, QUIET)), "confirmed"),
+        (replace(TRUE, programs=(QUIET, QUIET)), "refined"),
+        (replace(TRUE, programs=(QUIET, QUIET), ticks=Ticks((), 0.05, 0.1)), "confirmed"),
         (replace(TRUE, ticks=Ticks((0.01, 0.02, 0.09), 0.05, 0.1)), "refuted"),
     ],
     "n066": [

@@ -13,7 +13,7 @@ import time
 import msgspec
 
 from holdfast.lab.cases.coroutines.data import Family
-from holdfast.lab.measure import family
+from holdfast.lab.proc import descendants
 
 LONG_S = 0.3
 GREENLETS = 100
@@ -66,7 +66,7 @@ def count_family() -> None:
     greenlets = [gevent.spawn(look) for _ in range(GREENLETS)]
     gevent.sleep(LONG_S / 2)
     threads = len(os.listdir("/proc/self/task"))
-    told = Family(GREENLETS, len(pids), threads, len(family(os.getpid())) - 1)
+    told = Family(GREENLETS, len(pids), threads, len(descendants(os.getpid())))
     gevent.killall(greenlets)
     print(msgspec.json.encode(told).decode())
 

@@ -57,7 +57,11 @@ def figures(data: Data) -> Mapping[str, Spread]:
 
 def blocks(data: Data) -> Sequence[Block]:
     """What a switch brings and costs, who stood still, and how the server did."""
-    found: list[Block] = [
+    return (*_switching(data), *_standing_still(data), *_patching(data), *(_serving(data) if data.served else ()))
+
+
+def _switching(data: Data) -> Sequence[Block]:
+    return (
         Plot(
             Text(f"{data.tasks} tasks in one thread", f"一个线程里的 {data.tasks} 个任务"),
             Text("means", "方式"),
@@ -80,6 +84,11 @@ def blocks(data: Data) -> Sequence[Block]:
                 for cost in data.costs
             ),
         ),
+    )  # fmt: skip
+
+
+def _standing_still(data: Data) -> Sequence[Block]:
+    return (
         *(
             Timeline(
                 Text(f"{LOOPS[loop].en}: a ticker, beside calls of another task", f"{LOOPS[loop].zh}：滴答任务，旁边另一个任务在调用"),
@@ -97,7 +106,11 @@ def blocks(data: Data) -> Sequence[Block]:
                 for stop in _all_stops(data)
             ),
         ),
-    ]  # fmt: skip
+    )  # fmt: skip
+
+
+def _patching(data: Data) -> Sequence[Block]:
+    found: list[Block] = []
     if data.patched is not None:
         found.append(
             Table(
@@ -114,91 +127,93 @@ def blocks(data: Data) -> Sequence[Block]:
                 tuple((ENDINGS[each.what], _yes(each.began), _yes(each.finished)) for each in data.endings),
             )
         )
-    if data.served:
-        found += [
-            Table(
-                Text("All knock while the server is held up for a moment", "服务端停顿片刻时，大家同时来连"),
-                (
-                    Text("server", "服务端"),
-                    Text("backlog", "队列"),
-                    Text("knocked", "来了"),
-                    Text("let in", "进来"),
-                    Text("answered", "得到回答"),
-                    Text("server's threads", "服务端线程"),
-                ),
-                tuple(
-                    (
-                        KINDS[each.kind],
-                        *map(same, (each.backlog, each.knocked, each.let_in, each.answered, each.threads)),
-                    )
-                    for each in data.bursts
-                ),
-            ),
-            Plot(
-                Text("The notes' client threads: how many have had an answer", "笔记的客户端线程：已有多少得到回答"),
-                Text("s since the clients' start", "客户端启动后的秒数"),
-                Text("clients", "客户端数"),
-                tuple(
-                    Series(each.kind, tuple(at for at, _ in each.curve), tuple(float(n) for _, n in each.curve))
-                    for each in data.served
-                ),
-                kind="steps",
-            ),
-            Table(
-                Text("The same threads, each with a few lines to say", "同样这些线程，各说几句"),
-                (
-                    Text("server", "服务端"),
-                    Text("lines each", "每个几句"),
-                    Text("had all answers", "收齐回答"),
-                    Text("wrong", "错"),
-                    Text("turned away", "回绝次数"),
-                    Text("time", "用时"),
-                    Text("came to its end", "跑到了底"),
-                ),
-                tuple(
-                    (
-                        KINDS[each.kind],
-                        same(each.rounds),
-                        same(f"{each.complete}/{each.clients}"),
-                        same(each.wrong),
-                        same(each.overflows),
-                        same(f"{each.seconds:.1f} s"),
-                        _yes(each.ended),
-                    )
-                    for each in data.served
-                ),
-            ),
-            Table(
-                Text(
-                    "Clients that do not read, or leave in the middle of the answers",
-                    "不读回答的客户端，和中途离开的客户端",
-                ),
-                (
-                    Text("server", "服务端"),
-                    Text("sent", "发出"),
-                    Text("missing", "少回来"),
-                    Text("left", "中途离开"),
-                    Text("errors not caught", "没捕获的错误"),
-                    Text("serves on", "继续服务"),
-                ),
-                tuple(
-                    (
-                        KINDS[each.kind],
-                        same(f"{each.sent_bytes} B"),
-                        same(f"{each.sent_bytes - each.returned_bytes} B"),
-                        same(each.vanished),
-                        same(each.escaped),
-                        _yes(each.serves),
-                    )
-                    for each in data.impolite
-                ),
-            ),
-            Listing(
-                Text("What the clients print first", "客户端最先打印的"),
-                tuple(f"{line.at_s:6.2f} s  {line.text}" for line in data.served[0].lines),
-            ),
-        ]
     return found
+
+
+def _serving(data: Data) -> Sequence[Block]:
+    return (
+        Table(
+            Text("All knock while the server is held up for a moment", "服务端停顿片刻时，大家同时来连"),
+            (
+                Text("server", "服务端"),
+                Text("backlog", "队列"),
+                Text("knocked", "来了"),
+                Text("let in", "进来"),
+                Text("answered", "得到回答"),
+                Text("server's threads", "服务端线程"),
+            ),
+            tuple(
+                (
+                    KINDS[each.kind],
+                    *map(same, (each.backlog, each.knocked, each.let_in, each.answered, each.threads)),
+                )
+                for each in data.bursts
+            ),
+        ),
+        Plot(
+            Text("The notes' client threads: how many have had an answer", "笔记的客户端线程：已有多少得到回答"),
+            Text("s since the clients' start", "客户端启动后的秒数"),
+            Text("clients", "客户端数"),
+            tuple(
+                Series(each.kind, tuple(at for at, _ in each.curve), tuple(float(n) for _, n in each.curve))
+                for each in data.served
+            ),
+            kind="steps",
+        ),
+        Table(
+            Text("The same threads, each with a few lines to say", "同样这些线程，各说几句"),
+            (
+                Text("server", "服务端"),
+                Text("lines each", "每个几句"),
+                Text("had all answers", "收齐回答"),
+                Text("wrong", "错"),
+                Text("turned away", "回绝次数"),
+                Text("time", "用时"),
+                Text("came to its end", "跑到了底"),
+            ),
+            tuple(
+                (
+                    KINDS[each.kind],
+                    same(each.rounds),
+                    same(f"{each.complete}/{each.clients}"),
+                    same(each.wrong),
+                    same(each.overflows),
+                    same(f"{each.seconds:.1f} s"),
+                    _yes(each.ended),
+                )
+                for each in data.served
+            ),
+        ),
+        Table(
+            Text(
+                "Clients that do not read, or leave in the middle of the answers",
+                "不读回答的客户端，和中途离开的客户端",
+            ),
+            (
+                Text("server", "服务端"),
+                Text("sent", "发出"),
+                Text("missing", "少回来"),
+                Text("left", "中途离开"),
+                Text("errors not caught", "没捕获的错误"),
+                Text("serves on", "继续服务"),
+            ),
+            tuple(
+                (
+                    KINDS[each.kind],
+                    same(f"{each.sent_bytes} B"),
+                    same(f"{each.sent_bytes - each.returned_bytes} B"),
+                    same(each.vanished),
+                    same(each.escaped),
+                    _yes(each.serves),
+                )
+                for each in data.impolite
+            ),
+        ),
+        Listing(
+            Text("What the clients print first", "客户端最先打印的"),
+            tuple(f"{line.at_s:6.2f} s  {line.text}" for line in data.served[0].lines),
+        ),
+    )
 
 
 def _all_stops(data: Data) -> tuple[Stop, ...]:

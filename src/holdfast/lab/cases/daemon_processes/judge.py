@@ -49,11 +49,14 @@ def _n065(data: Data) -> Ruling:
         f"父进程代码执行完之前守护进程跳了 {before} 次，之后 {after} 次，而另一个子进程还在干活。笔记的程序 {count} 次里，正常子进程 {other} 次说了话，"
         f"主进程 {first} 次先说；守护进程有 {silent} 次还没来得及说话就被结束。"
     )
-    if after or not before:
+    if after:
         return refuted(en, zh)
-    if silent == other == first == count:
+    if not before and silent == other == first == count:
         return confirmed(en, zh)
-    return refined(en + " Whether it speaks is a matter of who is quicker.", zh + "它说不说得上话，取决于谁更快。")
+    return refined(
+        en + " So it dies then, but whether it has spoken before is a matter of who is quicker.",
+        zh + "可见它确实那时死掉，但此前说没说上话，取决于谁更快。",
+    )
 
 
 def _n066(data: Data) -> Ruling:
